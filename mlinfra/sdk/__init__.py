@@ -1,0 +1,1 @@
+"""All that a provider author imports: resource types, field policies, workloads, lowering, errors."""
