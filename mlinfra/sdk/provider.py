@@ -6,7 +6,7 @@ imported on first use, so that reading the table costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -32,7 +32,7 @@ class Provider:
 
     ``resources`` maps a resource type to its class. ``recipes`` maps a kind to a function ``(component, Lowering) ->
     Outputs``: of a tool (realised by any runtime) or of a cloud's managed service. ``runtime`` names a class that realises
-    workloads. ``connect`` names ``(Place) -> client``; the client is handed to the functions of resource types.
+    workloads. ``connect`` names ``(Place) -> client`` (or is it); the client is handed to the functions of resource types.
     ``settings`` names a pydantic model of the environment keys that this provider knows.
     """
 
@@ -41,12 +41,14 @@ class Provider:
     resources: Mapping[str, str] = field(default_factory=dict)
     recipes: Mapping[str, str] = field(default_factory=dict)
     runtime: str | None = None
-    connect: str | None = None
+    connect: str | Callable[[Place], Any] | None = None
     settings: str | None = None
     about: str = ""
 
 
-def load(target: str) -> Any:
-    """The object that ``module:attribute`` names."""
+def load(target: str | Callable[..., Any]) -> Any:
+    """The object that ``module:attribute`` names; anything else is the object itself."""
+    if not isinstance(target, str):
+        return target
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)

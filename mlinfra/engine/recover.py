@@ -1,0 +1,84 @@
+"""Recovery: the state as it really is after a run that was cut off.
+
+The journal says what was begun and not finished. An object whose create was begun may exist though nobody recorded its id:
+its type is asked to locate it. Nothing is written here; an apply records what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlinfra.engine.catalog import Catalog, Clients
+from mlinfra.engine.desired import form, instance
+from mlinfra.engine.lower import Desire
+from mlinfra.engine.steps import owner
+from mlinfra.engine.values import Fingerprint, decode, reveal
+from mlinfra.sdk.diagnostics import DiagnosticError
+from mlinfra.sdk.provider import Place
+from mlinfra.sdk.resource import Operation
+from mlinfra.state.backend import Loaded
+from mlinfra.state.entries import Intent
+from mlinfra.state.snapshot import ResourceState, State
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """``found`` are resources that the stored state did not have; ``unfinished`` ones still have to become ready."""
+
+    state: State
+    found: frozenset[str] = frozenset()
+    unfinished: frozenset[str] = frozenset()
+
+
+def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> Recovered:
+    """The state, with what pending creates left behind."""
+    state = loaded.state
+    found: dict[str, ResourceState] = {}
+    for address, intent in loaded.pending.items():
+        if intent.action in ("create", "replace") and address not in state.resources:
+            entry = _located(intent, desire, catalog, clients, place)
+            if entry is not None:
+                found[address] = entry
+    if found:
+        state = state.with_resources({**state.resources, **found})
+    unfinished = frozenset(address for address, entry in state.resources.items() if entry.tainted)
+    return Recovered(state, frozenset(found), unfinished | frozenset(found))
+
+
+def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> ResourceState | None:
+    model = catalog.resource_type(intent.type)
+    op = Operation(intent.address, owner(place, intent.address), intent.token, place.work)
+    fields = _without_secrets(decode(intent.fields))
+    try:
+        wanted = form(model, fields, place, intent.address)
+        shape = instance(model, reveal(wanted.fields), intent.address)
+    except DiagnosticError:
+        return None
+    object_id = shape.locate(clients.of(intent.type), op)
+    if object_id is None:
+        return None
+    desired = desire.resources.get(intent.address)
+    return ResourceState(
+        address=intent.address,
+        type=intent.type,
+        provider=catalog.owner(intent.type).name,
+        id=object_id,
+        fields=dict(intent.fields),
+        desired=dict(intent.fields),
+        dependencies=list(desired.needs) if desired else [],
+        tainted=True,
+        component=desired.component if desired else intent.address.partition("/")[0],
+    )
+
+
+def _without_secrets(value: Any) -> Any:
+    """A value with an empty text for each secret: enough to find an object by its name, which is never secret."""
+    if isinstance(value, Fingerprint):
+        return ""
+    if isinstance(value, Mapping):
+        return {key: _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(item) for item in value]
+    return value
