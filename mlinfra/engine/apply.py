@@ -89,13 +89,13 @@ def apply(
         begun = time.perf_counter()
         emit(NodeStarted(node.address, node.action, label))
         try:
-            steps.execute(node)
+            detail = steps.execute(node)
         except Exception as error:  # whatever a provider raises must not end the run: it is this node's failure
             diagnostic = _diagnosed(node, error)
             outcome.failed.append(diagnostic)
             emit(NodeFailed(node.address, node.action, label, time.perf_counter() - begun, diagnostic))
             return False
-        emit(NodeDone(node.address, node.action, label, time.perf_counter() - begun))
+        emit(NodeDone(node.address, node.action, label, time.perf_counter() - begun, detail))
         return True
 
     def skipped(names: Sequence[str], because: str) -> None:

@@ -58,12 +58,13 @@ class NodeProgress:
 
 @dataclass(frozen=True, slots=True)
 class NodeDone:
-    """A node succeeded, in so many seconds."""
+    """A node succeeded, in so many seconds; ``detail`` is what there is to tell of it."""
 
     address: str
     action: str
     label: str
     seconds: float
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,3 +114,18 @@ def refused(plan: Plan, environment: Environment, allowed: Iterable[str]) -> lis
             )
         )
     return found
+
+
+def unsupported(plan: Plan) -> list[Diagnostic]:
+    """What components ask for and the provider cannot do, as errors (``--strict``)."""
+    return [
+        Diagnostic(
+            "unsupported",
+            "Not supported here",
+            f"{note.component}: {note.text}.",
+            "Remove it for this environment with an override, or plan without --strict.",
+            address=note.component,
+        )
+        for note in plan.notes
+        if note.unsupported
+    ]

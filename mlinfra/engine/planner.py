@@ -12,7 +12,7 @@ from typing import Any
 
 import mlinfra
 from mlinfra.engine.catalog import Catalog
-from mlinfra.engine.decide import Decision, Decider
+from mlinfra.engine.decide import Decider, Decision
 from mlinfra.engine.graph import order, reach, reversed_edges
 from mlinfra.engine.lower import Desire
 from mlinfra.engine.plan import Headline, Node, Note, Plan

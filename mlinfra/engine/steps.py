@@ -48,8 +48,8 @@ class Steps:
     wait_timeout: float
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def execute(self, node: Node) -> None:
-        """Do what a node says.
+    def execute(self, node: Node) -> str:
+        """Do what a node says; returns what there is to tell of it, mostly nothing.
 
         Errors: whatever the resource type raises; the failure is in the journal.
         """
@@ -64,12 +64,13 @@ class Steps:
                 case "forget":
                     self._forget(node)
                 case "run":
-                    self._run(node)
+                    return self._run(node)
                 case "adopt" | "wait":
                     self._found(node)
         except Exception as error:
             self.run.append(Failed(node.address, node.action, str(error)))
             raise
+        return ""
 
     # -- actions ------------------------------------------------------------------------------------------------------
 
@@ -120,11 +121,11 @@ class Steps:
     def _forget(self, node: Node) -> None:
         self._dropped(node)
 
-    def _run(self, node: Node) -> None:
+    def _run(self, node: Node) -> str:
         entry = self.resources.get(node.address)
         if entry is None:
             raise ProviderError(f"the job {node.address} is not there", remedy="Run `mlinfra apply` without --target.")
-        resolved, wanted, model = self._wanted(replace(node, fields=self.desired[node.address].fields))
+        _, wanted, model = self._wanted(replace(node, fields=self.desired[node.address].fields))
         client = self.clients.of(entry.type)
         op = self._operation(node)
         self._intend(node, {}, op)
@@ -133,6 +134,7 @@ class Steps:
         if not result.succeeded:
             raise ProviderError(result.detail or "the run failed", log=result.log)
         self.run.append(Done(node.address, node.action, entry))
+        return result.detail
 
     def _found(self, node: Node) -> None:
         """Take up what a run or somebody outside has made."""

@@ -54,9 +54,9 @@ class FakeResource(Resource):
         return {**fields, "generation": world.next_generation()}
 
     @classmethod
-    def read_many(cls, client: World, known: Sequence[Known]) -> Mapping[str, Fields | None | Unreachable]:
+    def read_many(cls, client: World, known: Sequence[Known]) -> Mapping[str, Fields | Unreachable | None]:
         client.reads += 1
-        found: dict[str, Fields | None | Unreachable] = {}
+        found: dict[str, Fields | Unreachable | None] = {}
         for item in known:
             live = client.objects.get(item.id)
             if item.id in client.unreachable:

@@ -123,10 +123,10 @@ class Resource(BaseModel):
         raise NotImplementedError
 
     @classmethod
-    def read_many(cls, client: Any, known: Sequence[Known]) -> Mapping[str, Fields | None | Unreachable]:
+    def read_many(cls, client: Any, known: Sequence[Known]) -> Mapping[str, Fields | Unreachable | None]:
         """Live fields by address, for all resources of this type at once. The default maps `read` over a few threads."""
 
-        def one(item: Known) -> Fields | None | Unreachable:
+        def one(item: Known) -> Fields | Unreachable | None:
             try:
                 return cls.read(client, item)
             except Unreachable as error:

@@ -1,0 +1,1 @@
+"""The command line: parse, call the engine, choose the exit code. No logic; nothing but typer at module level."""

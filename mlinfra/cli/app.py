@@ -1,0 +1,78 @@
+"""The table of commands. Each command's module is named for what it does."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mlinfra.cli import ask, change, project
+
+app = typer.Typer(
+    name="mlinfra",
+    help="Plan and apply ML platforms from one blueprint.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (
+    project.init,
+    project.validate,
+    change.plan,
+    change.apply,
+    change.destroy,
+    ask.status,
+    ask.output,
+    ask.show,
+    ask.graph,
+    change.run,
+    ask.logs,
+    ask.check,
+    project.schema,
+    project.kinds,
+    project.providers,
+):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    """Plan and apply ML platforms from one blueprint: on a laptop, on a Docker engine, on AWS."""
+    if show:
+        from mlinfra import __version__
+
+        typer.echo(f"mlinfra {__version__}")
+        raise typer.Exit
+
+
+def run() -> int:
+    """Run the command line; returns the exit code. No stack trace reaches a user unless MLINFRA_DEBUG is set."""
+    import gc
+    import os
+
+    # A run makes many long-lived objects and few cycles: collecting them again and again is a third of the time.
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("MLINFRA_DEBUG"):
+            raise
+        sys.stderr.write(
+            f"Error: mlinfra failed unexpectedly: {type(error).__name__}: {error}\n"
+            "  This is a mistake in mlinfra. Run again with MLINFRA_DEBUG=1 and report what it prints.\n"
+        )
+        return 1
+    return 0

@@ -1,0 +1,129 @@
+"""Commands about blueprints and providers themselves: init, validate, schema, kinds, providers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from mlinfra.cli import options as o
+from mlinfra.cli.session import Chosen, opened, screen
+
+_HERE = Path("blueprint.yaml")
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to; it may exist.")] = Path(),
+    source: Annotated[str, typer.Option("--from", help="Which ready blueprint to start with.")] = "starter",
+    no_color: o.NoColor = False,
+) -> None:
+    """Write a first blueprint."""
+    with screen(Chosen(_HERE, no_color=no_color)) as shown:
+        from mlinfra.cli.starters import copy_starter
+
+        for path in copy_starter(source, folder):
+            shown.lines([[("wrote ", "dim"), (str(path), "")]])
+        where = "" if folder == Path() else f"cd {folder} && "
+        shown.lines([[(f"Next: {where}mlinfra plan", "bold")]])
+
+
+def validate(
+    env: o.Environment = None,
+    file: o.BlueprintPath = _HERE,
+    var: o.Variables = [],  # noqa: B006
+    var_file: o.VariableFiles = [],  # noqa: B006
+    json: o.Json = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Find every mistake in a blueprint. Reads nothing but files."""
+    chosen = Chosen(file, env, var, var_file, json=json, no_color=no_color)
+    with opened(chosen) as (workspace, shown):
+        desire = workspace.desire
+        blueprint = workspace.blueprint
+        count = len(blueprint.components) + len(blueprint.resources)
+        shown.record({"event": "valid", "components": count, "resources": len(desire.resources)})
+        shown.lines(
+            [
+                [
+                    ("Valid: ", "good"),
+                    (f"{blueprint.name} in {blueprint.environment.name}, {count} components, ", ""),
+                    (f"{len(desire.resources)} resources.", ""),
+                ]
+            ]
+        )
+
+
+def schema() -> None:
+    """Print the JSON Schema of a blueprint, for editors."""
+    import json
+
+    from mlinfra.blueprint.schema import json_schema
+    from mlinfra.kinds import KINDS, kind_model
+
+    typer.echo(json.dumps(json_schema({name: kind_model(name) for name in KINDS}), indent=2))
+
+
+def kinds(
+    kind: Annotated[
+        Optional[str],  # noqa: UP007, UP045
+        typer.Argument(metavar="[KIND]", help="Tell all about one."),
+    ] = None,
+    json: o.Json = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """What a blueprint can be made of."""
+    with screen(Chosen(_HERE, json=json, no_color=no_color)) as shown:
+        from mlinfra.kinds import KINDS, kind_model
+        from mlinfra.sdk.diagnostics import did_you_mean, fail
+        from mlinfra.views.reference import kind_lines, kinds_lines
+
+        models = {name: kind_model(name) for name in KINDS}
+        if kind is None:
+            shown.lines(kinds_lines(models))
+            shown.record({"event": "kinds", "kinds": sorted(models)})
+            return
+        if kind not in models:
+            raise fail(
+                "kind-unknown",
+                "Unknown kind",
+                f'There is no kind "{kind}".{did_you_mean(kind, models)}',
+                f"Kinds are: {', '.join(models)}.",
+            )
+        shown.lines(kind_lines(kind, models[kind]))
+        shown.record({"event": "kind", "kind": kind, "schema": models[kind].model_json_schema()})
+
+
+def providers(
+    name: Annotated[
+        Optional[str],  # noqa: UP007, UP045
+        typer.Argument(metavar="[PROVIDER|TYPE]", help="A provider, or a resource type: tell all about it."),
+    ] = None,
+    json: o.Json = False,
+    no_color: o.NoColor = False,
+) -> None:
+    """Which providers are installed and what each offers."""
+    with screen(Chosen(_HERE, json=json, no_color=no_color)) as shown:
+        from mlinfra.engine.catalog import Catalog
+        from mlinfra.views.reference import provider_lines, type_lines
+
+        catalog = Catalog()
+        if name is not None and "." in name:
+            model = catalog.resource_type(name)
+            shown.lines(type_lines(name, model))
+            shown.record({"event": "resource_type", "type": name, "schema": model.model_json_schema()})
+            return
+        names = [name] if name is not None else catalog.names()
+        for each in names:
+            provider = catalog.provider(each)
+            shown.lines(provider_lines(provider))
+            shown.record(
+                {
+                    "event": "provider",
+                    "name": provider.name,
+                    "version": provider.version,
+                    "resources": sorted(provider.resources),
+                    "kinds": sorted(provider.recipes),
+                    "runtime": provider.runtime is not None,
+                }
+            )

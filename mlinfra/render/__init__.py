@@ -1,0 +1,1 @@
+"""Rendering what mlinfra knows into other formats."""
