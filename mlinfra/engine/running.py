@@ -10,7 +10,7 @@ from mlinfra.engine.events import Emit
 from mlinfra.engine.inspect import jobs
 from mlinfra.engine.interrupt import Interrupt
 from mlinfra.engine.plan import Node, Plan
-from mlinfra.engine.workspace import Workspace
+from mlinfra.engine.workspace import Workspace, waiting
 
 
 def run_job(
@@ -20,7 +20,7 @@ def run_job(
 
     Errors: DiagnosticError if there is no such job, it is not applied, or another run holds the lock.
     """
-    with workspace.backend.begin(f"run {address}", wait=lock_timeout, emit=emit) as run:
+    with workspace.backend.begin(f"run {address}", wait=lock_timeout, waiting=waiting(emit)) as run:
         state = workspace.recovered().state
         entries = jobs(workspace, address, state)
         plan = Plan(

@@ -18,7 +18,7 @@ from mlinfra.blueprint.loader import Blueprint, load
 from mlinfra.engine import guards, planner
 from mlinfra.engine.apply import Outcome, apply
 from mlinfra.engine.catalog import Catalog, Clients
-from mlinfra.engine.events import Emit, ignore
+from mlinfra.engine.events import Emit, LockWaiting, ignore
 from mlinfra.engine.interrupt import Interrupt
 from mlinfra.engine.lower import Desire, lower
 from mlinfra.engine.plan import Cost, Plan
@@ -153,7 +153,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
         Errors: DiagnosticError if the lock is held, the blueprint or the world is wrong, or a guard refuses.
         """
-        with self.backend.begin(command, wait=lock_timeout, emit=emit) as run:
+        with self.backend.begin(command, wait=lock_timeout, waiting=waiting(emit)) as run:
             recovered = self.recovered()
             plan = self._plan(recovered, options, emit)
             refusals = guards.refused(plan, self.blueprint.environment, allow_data_loss)
@@ -192,7 +192,7 @@ class Workspace(AbstractContextManager["Workspace"]):
                     )
                 ]
             )
-        with self.backend.begin("apply", wait=lock_timeout, emit=emit) as run:
+        with self.backend.begin("apply", wait=lock_timeout, waiting=waiting(emit)) as run:
             state = self.recovered().state
             providers = {name: self.catalog.provider(name).version for name in plan.providers}
             problems = guards.stale(
@@ -243,6 +243,11 @@ class Refused(DiagnosticError):
     def __init__(self, plan: Plan, diagnostics: Iterable[Diagnostic]) -> None:
         super().__init__(diagnostics)
         self.plan = plan
+
+
+def waiting(emit: Emit) -> Callable[[str], None]:
+    """Tells events that the lock is waited for."""
+    return lambda text: emit(LockWaiting(text))
 
 
 def _with_secrets(plan: Plan, world: World) -> Plan:

@@ -1,0 +1,70 @@
+"""The one table of the tools' versions, and the lock texts made from it by ``scripts/lock_tools.py``.
+
+What is pinned here was run together; each comment gives the reason of a pin that is not the tool itself. Nothing here is
+ever imported into mlinfra's own environment: the texts are for the environments and images of the workloads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from mlinfra.sdk.workload import Software
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool: what to install, the image that a runtime with images uses instead, and the lock text of it all."""
+
+    requirements: tuple[str, ...]
+    """Requirements as pip writes them; the tool itself is pinned exactly."""
+    image: str
+    """The image that practitioners know. It holds the tool, or just Python where the tool has no image of its own."""
+    lock: str
+    """Path of the lock text (pinned and hashed for all platforms) below this package."""
+    python: str = "3.11"
+    """The Python version that the lock text was resolved for, as the lowest."""
+
+
+TOOLS: Final[dict[str, Tool]] = {
+    "mlflow": Tool(
+        requirements=("mlflow==3.17.2",),
+        image="ghcr.io/mlflow/mlflow:v3.17.2",
+        lock="mlflow/requirements.lock",
+    ),
+    # What a training run or a model server needs to speak to the registry: the same release as the server, without the
+    # server. numpy and pandas are what `mlflow.pyfunc` imports; the user's own requirements decide their versions.
+    "mlflow-client": Tool(
+        requirements=("mlflow-skinny==3.17.2", "numpy", "pandas"),
+        image="python:3.11-slim",
+        lock="mlflow/client.lock",
+    ),
+    "feast": Tool(
+        requirements=("feast==0.67.0",),
+        image="feastdev/feature-server:0.67.0",
+        lock="feast/requirements.lock",
+    ),
+    # pandas 3 makes evidently 0.7 fail on import.
+    "evidently": Tool(
+        requirements=("evidently==0.7.23", "pandas<3"),
+        image="evidently/evidently-service:0.7.23",
+        lock="evidently/requirements.lock",
+    ),
+}
+
+
+@cache
+def lock(tool: str) -> str:
+    """The lock text of a row: a requirements file, every line pinned and hashed.
+
+    Errors: KeyError for a tool that is not in the table.
+    """
+    return resources.files("mlinfra_tools").joinpath(TOOLS[tool].lock).read_text(encoding="utf-8")
+
+
+def software(tool: str) -> Software:
+    """A row as the software of a workload."""
+    row = TOOLS[tool]
+    return Software(image=row.image, requirements=row.requirements, lock=lock(tool))
