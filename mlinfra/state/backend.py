@@ -3,100 +3,63 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from mlinfra.sdk.diagnostics import fail
-from mlinfra.state.entries import Entry, Intent
-from mlinfra.state.journal import PREFIX, Journal, fold, replay
-from mlinfra.state.lease import Lease
+from mlinfra.sdk.diagnostics import DiagnosticError, fail
+from mlinfra.state import history
+from mlinfra.state.entries import Intent
+from mlinfra.state.history import Version
+from mlinfra.state.journal import PREFIX, Journal, covered, fold, later_than, marks, replay
+from mlinfra.state.lease import TTL, Lease
+from mlinfra.state.run import KEY, Run
 from mlinfra.state.snapshot import State
 from mlinfra.state.sqlite import SQLiteStore
 from mlinfra.state.store import PreconditionFailed, Store
-
-KEY = "state"
-HISTORY = "history/"
-KEPT = 100
-"""Older versions that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The state as snapshot and journal tell it; ``pending`` are intents without a result, by address; ``etag`` is the
-    snapshot's tag (None: there is none yet)."""
+    snapshot's tag (None: there is none yet); ``segments`` are those of the journal that the snapshot does not cover."""
 
     state: State
     pending: Mapping[str, Intent]
     etag: str | None
+    segments: tuple[str, ...] = ()
 
 
-class Run:
-    """One run that changes things, under the lock."""
+class StateReader(Protocol):
+    """What planning gets: it reads the state, and cannot write it."""
 
-    def __init__(self, store: Store, lease: Lease, journal: Journal, loaded: Loaded) -> None:
-        self._store = store
-        self._lease = lease
-        self._journal = journal
-        self._loaded = loaded
-
-    @property
-    def lost(self) -> bool:
-        """Whether the lock was lost, so that nothing new may be started."""
-        return self._lease.lost.is_set()
-
-    def append(self, entry: Entry) -> None:
-        """Write an entry to the journal; durable when this returns.
-
-        Errors: DiagnosticError if the lock was lost or the store fails.
-        """
-        if self.lost:
-            raise fail(
-                "lock-lost",
-                "Lock was lost",
-                "Another run has taken the lock over, so this one stops.",
-                "See what the other run does, then run `mlinfra apply` again.",
-            )
-        self._journal.append(entry)
-
-    def commit(self, state: State) -> State:
-        """Swap the snapshot, keep the older one in the history, and drop the journal that it covers.
-
-        Errors: DiagnosticError if somebody else has committed meanwhile; the journal stays.
-        """
-        covers = max(self._journal.last, self._loaded.state.covers, *self._store.list(PREFIX), "")
-        new = replace(state, serial=self._loaded.state.serial + 1, covers=covers)
-        data = new.dump()
-        try:
-            if self._loaded.etag is None:
-                self._store.put(KEY, data, if_absent=True)
-            else:
-                self._store.put(KEY, data, if_match=self._loaded.etag)
-        except PreconditionFailed as error:
-            raise fail(
-                "state-conflict",
-                "State was changed by another run",
-                "Another run has recorded a newer state. What this one did is in the journal.",
-                "Run `mlinfra plan` to see how things stand.",
-            ) from error
-        self._store.put(f"{HISTORY}{new.serial:010d}", data)
-        for key in self._store.list(PREFIX):
-            if key <= covers:
-                self._store.delete(key)
-        for key in self._store.list(HISTORY)[:-KEPT]:
-            self._store.delete(key)
-        return new
+    def load(self) -> Loaded:
+        """The state as it is now."""
 
 
 class StateBackend:
-    """The state of one environment in a store."""
+    """The state of one environment in a store. ``clock`` gives Unix time; ``sleep`` waits so many seconds."""
 
-    def __init__(self, store: Store, blueprint: str, environment: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        blueprint: str,
+        environment: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        ttl: float = TTL,
+    ) -> None:
         self._store = store
         self._blueprint = blueprint
         self._environment = environment
+        self._clock = clock
+        self._sleep = sleep
+        self._ttl = ttl
 
     @classmethod
     def open(cls, path: Path, blueprint: str, environment: str) -> StateBackend:
@@ -104,24 +67,40 @@ class StateBackend:
         return cls(SQLiteStore(path), blueprint, environment)
 
     def load(self) -> Loaded:
-        """The state as it is now.
+        """The state as it is now. Needs no lock: a run that commits meanwhile makes it read again.
 
         Errors: DiagnosticError if it is damaged, newer or another's.
         """
+        while True:
+            stored = self._store.get(KEY)
+            etag = stored.etag if stored else None
+            try:
+                snapshot = self._snapshot(stored.data if stored else None)
+                covers = marks(snapshot.covers)
+                segments = tuple(key for key in self._store.list(PREFIX) if not covered(key, covers))
+                state, pending = fold(snapshot, replay(self._store, segments))
+            except DiagnosticError:
+                if self._etag() == etag:
+                    raise
+                continue
+            if self._etag() == etag:
+                return Loaded(state, pending, etag, segments)
+
+    def _etag(self) -> str | None:
         stored = self._store.get(KEY)
-        if stored is None:
-            snapshot = State.new(self._blueprint, self._environment)
-            if self._store.list(HISTORY):
-                raise fail(
-                    "state-damaged",
-                    "State is missing",
-                    "The state is gone, but its history is there.",
-                    "Put a copy of the state's file back.",
-                )
-        else:
-            snapshot = State.parse(stored.data, self._blueprint, self._environment)
-        state, pending = fold(snapshot, replay(self._store, snapshot.covers))
-        return Loaded(state, pending, stored.etag if stored else None)
+        return stored.etag if stored else None
+
+    def _snapshot(self, data: bytes | None) -> State:
+        if data is not None:
+            return State.parse(data, self._blueprint, self._environment)
+        if self._store.list(history.PREFIX) or self._store.list(PREFIX):
+            raise fail(
+                "state-damaged",
+                "State is missing",
+                "The state is gone, but its history or its journal is there.",
+                "Put a copy of the state's file back.",
+            )
+        return State.new(self._blueprint, self._environment)
 
     @contextmanager
     def begin(
@@ -129,28 +108,37 @@ class StateBackend:
     ) -> Iterator[Run]:
         """A run under the lock.
 
-        Errors: LockHeld if another run has it for longer than ``wait`` seconds.
+        Errors: LockHeld if another run has it for longer than ``wait`` seconds; DiagnosticError as of `load`.
         """
-        lease = Lease(self._store, command)
+        lease = Lease(self._store, command, ttl=self._ttl, clock=self._clock, sleep=self._sleep)
         lease.acquire(wait, waiting)
         try:
             loaded = self.load()
-            stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S%f")
-            yield Run(self._store, lease, Journal(self._store, f"{stamp}-{uuid.uuid4().hex[:8]}"), loaded)
+            if loaded.etag is None:
+                loaded = self._founded(loaded.state)
+            now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+            stamp = f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+            name = later_than((*loaded.state.covers, *loaded.segments), stamp)
+            yield Run(self._store, lease, Journal(self._store, name), loaded.state, loaded.etag or "", loaded.segments)
         finally:
             lease.release()
 
-    def history(self) -> list[State]:
-        """Older versions of the state, the oldest first.
+    def _founded(self, state: State) -> Loaded:
+        """Write a state of nothing before the first intent: lineage and salt have to outlive a crash of the first run."""
+        with suppress(PreconditionFailed):  # somebody did so meanwhile, so it is theirs that counts
+            self._store.put(KEY, state.dump(), if_absent=True)
+        return self.load()
 
-        Errors: DiagnosticError if one is damaged.
+    def versions(self) -> list[Version]:
+        """What older versions are kept, and who made them; the oldest first."""
+        return history.versions(self._store)
+
+    def version(self, serial: int) -> State | None:
+        """An older version, None if it is not kept.
+
+        Errors: DiagnosticError if it is damaged.
         """
-        found = []
-        for key in self._store.list(HISTORY):
-            stored = self._store.get(key)
-            if stored is not None:
-                found.append(State.parse(stored.data, self._blueprint, self._environment))
-        return found
+        return history.read(self._store, serial, self._blueprint, self._environment)
 
     def close(self) -> None:
         """End the use of the store."""

@@ -73,6 +73,11 @@ def to_json(entry: Entry) -> dict[str, Any]:
     return record
 
 
+def intent_record(intent: Intent) -> dict[str, Any]:
+    """An intent as a snapshot keeps it: ``Intent(**record)`` is it again."""
+    return {part.name: getattr(intent, part.name) for part in fields(intent)}
+
+
 def from_json(record: dict[str, Any]) -> Entry:
     """The entry that `to_json` wrote.
 

@@ -1,16 +1,18 @@
 """The journal: entries appended durably, and the truth that snapshot and journal make together.
 
 Entries of many threads that come while a write is under way are written together by the next one, so that the cost of
-making them durable is shared. A segment is one put under ``journal/<run>/<number>``.
+making them durable is shared. A segment is one put under ``journal/<run>/<number>``: a line that says how many entries
+follow and their checksum, then an entry a line.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from mlinfra.sdk.diagnostics import fail
+from mlinfra.sdk.diagnostics import DiagnosticError, fail
 from mlinfra.state.entries import Created, Deleted, Done, Entry, Failed, Intent, from_json, to_json
 from mlinfra.state.snapshot import ResourceState, State
 from mlinfra.state.store import Store
@@ -65,7 +67,7 @@ class Journal:
         self._condition.release()
         error: BaseException | None = None
         try:
-            self._store.put(key, "\n".join(batch).encode(), if_absent=True)
+            self._store.put(key, _pack(batch), if_absent=True)
         except BaseException as problem:
             error = problem
         self._condition.acquire()
@@ -81,27 +83,68 @@ def _key(run: str, number: int) -> str:
     return f"{PREFIX}{run}/{number:08d}"
 
 
-def replay(store: Store, after: str) -> Iterator[Entry]:
-    """The entries of all segments later than the one named ``after``, in order.
+def run_of(key: str) -> str:
+    """The run that wrote a segment."""
+    return key.removeprefix(PREFIX).rpartition("/")[0]
 
-    Errors: DiagnosticError for a segment that cannot be read.
+
+def later_than(keys: Iterable[str], stamp: str) -> str:
+    """A name for a new run that sorts after the runs of these segments, whatever the clock says."""
+    numbers = (run_of(key).partition("-")[0] for key in keys)
+    return f"{max((int(n) for n in numbers if n.isdigit()), default=0) + 1:010d}-{stamp}"
+
+
+def marks(keys: Iterable[str]) -> dict[str, str]:
+    """The last segment of each run among these."""
+    return {run_of(key): key for key in sorted(keys)}
+
+
+def covered(key: str, covers: Mapping[str, str]) -> bool:
+    """Whether a segment is in a snapshot that covers each of these runs as far as its segment given here."""
+    return key <= covers.get(run_of(key), "")
+
+
+def replay(store: Store, keys: Iterable[str]) -> Iterator[Entry]:
+    """The entries of these segments, in order.
+
+    Errors: DiagnosticError for one that is missing or cannot be read.
     """
-    for key in store.list(PREFIX):
-        if key <= after:
-            continue
+    before: dict[str, int] = {}
+    for key in sorted(keys):
+        number = int(key.rpartition("/")[2])
+        if number != before.get(run_of(key), number - 1) + 1:
+            raise _damaged(f"the segment before {key} is missing")
+        before[run_of(key)] = number
         stored = store.get(key)
         if stored is None:
-            continue
+            raise _damaged(f"the segment {key} is missing")
         try:
-            for line in stored.data.decode().splitlines():
-                yield from_json(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
-            raise fail(
-                "journal-damaged",
-                "Journal is damaged",
-                f"The journal's segment {key} cannot be read ({error}).",
-                "Put a copy of the state's file back.",
-            ) from error
+            yield from _unpack(stored.data)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise _damaged(f"the segment {key} cannot be read ({error})") from error
+
+
+def _pack(lines: Iterable[str]) -> bytes:
+    found = list(lines)
+    body = "\n".join(found).encode()
+    head = {"entries": len(found), "checksum": hashlib.sha256(body).hexdigest()}
+    return json.dumps(head, separators=(",", ":")).encode() + b"\n" + body
+
+
+def _unpack(data: bytes) -> list[Entry]:
+    head, _, body = data.partition(b"\n")
+    if json.loads(head)["checksum"] != hashlib.sha256(body).hexdigest():
+        raise ValueError("its checksum does not fit its content")
+    return [from_json(json.loads(line)) for line in body.decode().split("\n")]
+
+
+def _damaged(why: str) -> DiagnosticError:
+    return fail(
+        "journal-damaged",
+        "Journal is damaged",
+        f"The journal of an earlier run cannot be used: {why}.",
+        "Put a copy of the state's file back.",
+    )
 
 
 def fold(state: State, entries: Iterable[Entry]) -> tuple[State, dict[str, Intent]]:
@@ -110,7 +153,7 @@ def fold(state: State, entries: Iterable[Entry]) -> tuple[State, dict[str, Inten
     An object whose create returned an id is in the state, tainted until its action is done.
     """
     resources = dict(state.resources)
-    pending: dict[str, Intent] = {}
+    pending = {address: Intent(**record) for address, record in state.pending.items()}
     for entry in entries:
         match entry:
             case Intent():

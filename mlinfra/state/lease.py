@@ -1,22 +1,17 @@
-"""The lock: a lease with a heartbeat, held in the store. One that its holder lost, or left behind by dying, can be taken."""
+"""The lock: a lease with a heartbeat, held in the store. One that its holder lost, or left behind by dying, can be taken.
+
+It keeps honest runs apart. What fences one that lost it unawares is the compare-and-swap of the state, not this.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
-import getpass
-import json
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-
-import psutil
+from dataclasses import replace
 
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
+from mlinfra.state.holder import Holder
 from mlinfra.state.store import PreconditionFailed, Store
 
 KEY = "lock"
@@ -24,61 +19,12 @@ TTL = 30.0
 """Seconds after which a lease that was not renewed is nobody's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds a lease. ``started`` is the process's start time, so that a reused pid is told apart."""
-
-    token: str
-    command: str
-    user: str
-    host: str
-    boot: str
-    pid: int
-    started: float
-    since: str
-    renewed: float
-
-    @staticmethod
-    def me(command: str, now: float) -> Holder:
-        """This process."""
-        return Holder(
-            token=uuid.uuid4().hex,
-            command=command,
-            user=_user(),
-            host=socket.gethostname(),
-            boot=_boot(),
-            pid=os.getpid(),
-            started=psutil.Process().create_time(),
-            since=dt.datetime.fromtimestamp(now, dt.UTC).isoformat(timespec="seconds"),
-            renewed=now,
-        )
-
-    def gone(self) -> bool:
-        """Whether this process can be told to have ended: it ran here, and runs no more."""
-        if (self.host, self.boot) != (socket.gethostname(), _boot()):
-            return False
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) > 1.0
-        except psutil.NoSuchProcess:
-            return True
-        except psutil.AccessDenied:
-            return False
-
-    def described(self, now: float) -> str:
-        """Who, where, doing what, since when."""
-        ago = max(0.0, now - self.renewed)
-        return (
-            f"{self.user} on {self.host} (process {self.pid}) runs `mlinfra {self.command}` since {self.since}; "
-            f"it last gave a sign of life {ago:.0f} s ago"
-        )
-
-
 class LockHeld(DiagnosticError):
     """Somebody else holds the lock."""
 
 
 class Lease:
-    """The lock of one environment. Use `acquire`, then `release`."""
+    """The lock of one environment. Use `acquire`, then `release`. Safe between threads."""
 
     def __init__(
         self,
@@ -88,17 +34,24 @@ class Lease:
         ttl: float = TTL,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        holder: Holder | None = None,
     ) -> None:
         self._store = store
         self._ttl = ttl
         self._clock = clock
         self._sleep = sleep
-        self._holder = Holder.me(command, clock())
+        self._holder = holder or Holder.me(command, clock())
         self._etag = ""
+        self._renewing = threading.Lock()
         self._stop = threading.Event()
         self._beat: threading.Thread | None = None
         self.lost = threading.Event()
         """Set when somebody else took the lease, or it could not be renewed in time."""
+
+    @property
+    def holder(self) -> Holder:
+        """Who this lease is for, as last renewed."""
+        return self._holder
 
     def acquire(self, wait: float = 0.0, waiting: Callable[[str], None] = lambda text: None) -> None:
         """Take the lock, waiting at most so many seconds for another holder; ``waiting`` is told once who that is.
@@ -107,10 +60,7 @@ class Lease:
         """
         until = self._clock() + wait
         told = False
-        while True:
-            other = self._try()
-            if other is None:
-                break
+        while (other := self._try()) is not None:
             now = self._clock()
             if now >= until:
                 raise LockHeld(
@@ -132,63 +82,62 @@ class Lease:
 
     def _try(self) -> Holder | None:
         """One attempt; returns who holds it if that is somebody else."""
-        mine = replace(self._holder, renewed=self._clock())
-        stored = self._store.get(KEY)
-        try:
-            if stored is None:
-                self._etag = self._store.put(KEY, _dump(mine), if_absent=True)
-                return None
-            other = _parse(stored.data)
-            if other is not None and not other.gone() and self._clock() - other.renewed < self._ttl:
-                return other
-            self._etag = self._store.put(KEY, _dump(mine), if_match=stored.etag)
+        while True:
+            mine = replace(self._holder, renewed=self._clock())
+            stored = self._store.get(KEY)
+            try:
+                if stored is None:
+                    self._etag = self._store.put(KEY, mine.dump(), if_absent=True)
+                else:
+                    other = Holder.parse(stored.data)
+                    if other is not None and not other.gone() and self._clock() - other.renewed < self._ttl:
+                        return other
+                    self._etag = self._store.put(KEY, mine.dump(), if_match=stored.etag)
+            except PreconditionFailed:
+                continue  # somebody was faster: look again who holds it now
+            self._holder = mine
             return None
-        except PreconditionFailed:
-            found = self._store.get(KEY)
-            return (_parse(found.data) if found else None) or mine
+
+    def renew(self) -> None:
+        """Give a sign of life. Sets ``lost`` if the lease is somebody else's, or has run out and cannot be renewed."""
+        with self._renewing:
+            if self.lost.is_set():
+                return
+            mine = replace(self._holder, renewed=self._clock())
+            try:
+                self._etag = self._store.put(KEY, mine.dump(), if_match=self._etag)
+                self._holder = mine
+            except PreconditionFailed:
+                self.lost.set()
+            except DiagnosticError:
+                # A store that is busy or full for a moment does not end a run; one that stays so does.
+                if self._expired():
+                    self.lost.set()
+
+    def held(self) -> bool:
+        """Whether the lock is still ours. After a pause longer than it lives (a laptop that slept) the store is asked."""
+        if self._expired():
+            self.renew()
+        return not self.lost.is_set()
+
+    def _expired(self) -> bool:
+        return self._clock() - self._holder.renewed >= self._ttl
 
     def _renew_on(self) -> None:
-        while not self._stop.wait(self._ttl / 3):
-            try:
-                self._etag = self._store.put(
-                    KEY, _dump(replace(self._holder, renewed=self._clock())), if_match=self._etag
-                )
-            except (PreconditionFailed, DiagnosticError):
-                self.lost.set()
-                return
+        while not self.lost.is_set() and not self._stop.wait(self._ttl / 3):
+            self.renew()
 
     def release(self) -> None:
         """Give the lock back, if it is still ours."""
         self._stop.set()
         if self._beat is not None:
             self._beat.join()
+        if self.lost.is_set():
+            return
         try:
-            if not self.lost.is_set():
-                self._store.delete(KEY, if_match=self._etag)
+            self._store.delete(KEY, if_match=self._etag)
         except PreconditionFailed:
             self.lost.set()
-
-
-def _dump(holder: Holder) -> bytes:
-    return json.dumps(asdict(holder)).encode()
-
-
-def _parse(data: bytes) -> Holder | None:
-    try:
-        return Holder(**json.loads(data))
-    except (ValueError, TypeError):
-        return None
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return str(int(psutil.boot_time()))
+        except DiagnosticError:
+            # The lease of a process that ended is taken over at once; an error here would hide the one that ended the run.
+            self.lost.set()

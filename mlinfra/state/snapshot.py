@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import mlinfra
 from mlinfra.sdk.diagnostics import DiagnosticError, fail
 
 FORMAT = 1
@@ -54,7 +55,7 @@ _NAMES = tuple(f.name for f in fields(ResourceState) if f.name != "address")
 @dataclass(frozen=True, slots=True)
 class State:
     """``lineage`` tells one state from another, ``serial`` its versions; ``salt`` makes its fingerprints its own;
-    ``covers`` is the last journal segment whose entries are in it."""
+    ``covers`` are the last journal segments, one a run, whose entries are in it; ``written_by`` is a version of mlinfra."""
 
     blueprint: str
     environment: str
@@ -62,7 +63,10 @@ class State:
     serial: int
     salt: str
     resources: Mapping[str, ResourceState] = field(default_factory=dict)
-    covers: str = ""
+    pending: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Creates of which nobody knows whether they happened (a lost reply): address → the intent as JSON."""
+    covers: tuple[str, ...] = ()
+    written_by: str = ""
 
     @staticmethod
     def new(blueprint: str, environment: str) -> State:
@@ -82,6 +86,8 @@ class State:
             "serial": self.serial,
             "salt": self.salt,
             "covers": self.covers,
+            "written_by": mlinfra.__version__,
+            "pending": self.pending,
             "resources": {address: entry.to_json() for address, entry in self.resources.items()},
         }
         text = json.dumps(body, separators=(",", ":"))
@@ -96,9 +102,10 @@ class State:
         if not data:
             raise _damaged("it is empty")
         try:
-            record = json.loads(data)
+            text = data.decode()
+            record = json.loads(text)
             version = record["mlinfra_state"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise _damaged("it is not a state that mlinfra wrote, or cut short") from error
         if version != FORMAT:
             raise fail(
@@ -109,7 +116,7 @@ class State:
             )
         try:
             body = record["body"]
-            if record["checksum"] != _checksum(json.dumps(body, separators=(",", ":"))):
+            if record["checksum"] != _checksum(text.partition(',"body":')[2][:-1]):
                 raise _damaged("its checksum does not fit its content")
             state = State(
                 body["blueprint"],
@@ -118,7 +125,9 @@ class State:
                 body["serial"],
                 body["salt"],
                 {address: ResourceState.from_json(address, item) for address, item in body["resources"].items()},
-                body["covers"],
+                body["pending"],
+                tuple(body["covers"]),
+                body["written_by"],
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise _damaged(f"part of it is missing ({error})") from error

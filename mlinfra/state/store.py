@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,10 +37,10 @@ class Store(Protocol):
     def list(self, prefix: str) -> list[str]:
         """The keys that begin with ``prefix``, sorted."""
 
-    def delete(self, key: str, *, if_match: str | None = None) -> None:
-        """Drop a key; one that is not held is no error.
+    def delete(self, key: str | Sequence[str], *, if_match: str | None = None) -> None:
+        """Drop a key, or several in as few calls as the store can (not atomic then); one that is not held is no error.
 
-        Errors: PreconditionFailed if it has another tag.
+        Errors: PreconditionFailed if it has another tag (one key only).
         """
 
     def close(self) -> None:
