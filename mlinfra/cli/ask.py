@@ -35,7 +35,7 @@ def status(
 
 def output(
     name: Annotated[
-        Optional[str],  # noqa: UP007, UP045
+        Optional[str],  # noqa: UP045
         typer.Argument(metavar="[NAME]", help="One output: endpoint.fraud.url; without it all."),
     ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Print secrets in plain text.")] = False,
@@ -63,7 +63,7 @@ def output(
 
 def show(
     what: Annotated[
-        Optional[str],  # noqa: UP007, UP045
+        Optional[str],  # noqa: UP045
         typer.Argument(metavar="[PLAN|ADDRESS]", help="A saved plan, or an address; without it everything applied."),
     ] = None,
     env: o.Environment = None,
@@ -145,7 +145,7 @@ def logs(
 
 def check(
     components: Annotated[
-        Optional[list[str]],  # noqa: UP007, UP045
+        Optional[list[str]],  # noqa: UP045
         typer.Argument(metavar="[COMPONENT]...", help="Only these; without them all."),
     ] = None,
     env: o.Environment = None,

@@ -20,7 +20,7 @@ _HERE = Path("blueprint.yaml")
 
 def plan(
     out: Annotated[
-        Optional[Path],  # noqa: UP007, UP045
+        Optional[Path],  # noqa: UP045
         typer.Option("--out", metavar="FILE", help="Save the plan; `mlinfra apply FILE` applies exactly it."),
     ] = None,
     destroy: Annotated[bool, typer.Option("--destroy", help="Plan to destroy everything.")] = False,
@@ -73,7 +73,7 @@ def plan(
 
 def apply(
     saved: Annotated[
-        Optional[Path],  # noqa: UP007, UP045
+        Optional[Path],  # noqa: UP045
         typer.Argument(metavar="[PLAN]", help="A saved plan (plan --out); without it, plan first and ask."),
     ] = None,
     auto_approve: o.AutoApprove = False,

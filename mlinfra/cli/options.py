@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 Environment = Annotated[
-    Optional[str],  # noqa: UP007, UP045 - typer reads it at run time
+    Optional[str],  # noqa: UP045 - typer reads it at run time
     typer.Option("-e", "--env", help="Environment of the blueprint (default: MLINFRA_ENV, or its default one)."),
 ]
 BlueprintPath = Annotated[
@@ -18,7 +18,7 @@ Variables = Annotated[list[str], typer.Option("--var", metavar="NAME=VALUE", hel
 VariableFiles = Annotated[list[Path], typer.Option("--var-file", help="YAML file of variables; may be repeated.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines for machines.")]
 JsonInto = Annotated[
-    Optional[Path],  # noqa: UP007, UP045
+    Optional[Path],  # noqa: UP045
     typer.Option("--json-into", metavar="FILE", help="Text here, and JSON lines in FILE."),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, no moving progress. NO_COLOR does the same.")]
@@ -33,7 +33,9 @@ Replaces = Annotated[
 ]
 Adopts = Annotated[
     list[str],
-    typer.Option("--adopt", metavar="ADDRESS", help="Take over an object that exists and is not ours; may be repeated."),
+    typer.Option(
+        "--adopt", metavar="ADDRESS", help="Take over an object that exists and is not ours; may be repeated."
+    ),
 ]
 DataLoss = Annotated[
     list[str],

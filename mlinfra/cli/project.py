@@ -66,7 +66,7 @@ def schema() -> None:
 
 def kinds(
     kind: Annotated[
-        Optional[str],  # noqa: UP007, UP045
+        Optional[str],  # noqa: UP045
         typer.Argument(metavar="[KIND]", help="Tell all about one."),
     ] = None,
     json: o.Json = False,
@@ -96,7 +96,7 @@ def kinds(
 
 def providers(
     name: Annotated[
-        Optional[str],  # noqa: UP007, UP045
+        Optional[str],  # noqa: UP045
         typer.Argument(metavar="[PROVIDER|TYPE]", help="A provider, or a resource type: tell all about it."),
     ] = None,
     json: o.Json = False,

@@ -50,6 +50,9 @@ def copy_starter(name: str, folder: Path) -> list[Path]:
             written.append(ignore)
     except OSError as error:
         raise fail(
-            "file-unwritable", "File cannot be written", f"{folder}: {error.strerror or error}.", "Choose another folder."
+            "file-unwritable",
+            "File cannot be written",
+            f"{folder}: {error.strerror or error}.",
+            "Choose another folder.",
         ) from error
     return written

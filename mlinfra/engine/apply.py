@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlinfra.engine.catalog import Catalog, Clients
 from mlinfra.engine.events import (
@@ -31,6 +31,7 @@ from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.provider import Place
 from mlinfra.state.backend import Run
+from mlinfra.state.entries import Intent, intent_record
 from mlinfra.state.snapshot import ResourceState, State
 
 
@@ -54,6 +55,7 @@ def apply(
     plan: Plan,
     desired: Mapping[str, Desired],
     state: State,
+    pending: Mapping[str, Intent],
     run: Run,
     catalog: Catalog,
     clients: Clients,
@@ -66,7 +68,8 @@ def apply(
 ) -> Outcome:
     """Execute a plan under a run that holds the lock, and commit the state it leads to.
 
-    ``desired`` are the lowered resources that the plan was made from (they hold the secrets that a plan does not).
+    ``desired`` are the lowered resources that the plan was made from (they hold the secrets that a plan does not);
+    ``pending`` are creates of earlier runs that are still unsure.
 
     Errors: DiagnosticError if the state cannot be committed; failures of nodes are in the outcome instead.
     """
@@ -111,7 +114,9 @@ def apply(
     )
     outcome.done, outcome.skipped = walked.done, walked.skipped
     outcome.interrupted = interrupt.stop.is_set()
-    run.commit(state.with_resources(resources))
+    unsure = {address: intent_record(intent) for address, intent in {**pending, **steps.pending}.items()}
+    unsure = {address: record for address, record in unsure.items() if address not in resources}
+    run.commit(replace(state, resources=resources, pending=unsure))
     outcome.seconds = time.perf_counter() - started
     emit(ApplyFinished(len(walked.done), len(walked.failed), len(walked.skipped), outcome.seconds, outcome.interrupted))
     return outcome

@@ -59,8 +59,7 @@ class Catalog:
             return provider
         for entry in _entry_points():
             if entry.name == name:
-                provider = entry.load()
-                return provider
+                return entry.load()
         raise fail(
             "provider-unknown",
             "Unknown provider",

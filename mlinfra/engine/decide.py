@@ -13,7 +13,7 @@ from mlinfra.engine.lower import Desired
 from mlinfra.engine.plan import Change, Node, Note
 from mlinfra.engine.refresh import World
 from mlinfra.engine.resolving import Views
-from mlinfra.engine.values import decode, encode, holds_secret, live_digest
+from mlinfra.engine.values import conceal_fields, decode, encode, holds_secret, live_digest
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.errors import Unreachable
 from mlinfra.sdk.fields import policies
@@ -83,6 +83,7 @@ class Decider:
         self._types[resource.address] = resource.type
         model = self._catalog.resource_type(resource.type)
         resolved = self._views.resolve(resource.fields) if has_token(resource.fields) else resource.fields
+        resolved = conceal_fields(model, resolved)
         entry = self._state.resources.get(resource.address)
         if entry is not None and entry.type != resource.type:
             raise DiagnosticError([_retyped(resource, entry)])
@@ -263,7 +264,7 @@ class Decider:
             label=resource.label,
             summary=summary,
             changes=changes,
-            fields=fields,
+            fields=conceal_fields(self._catalog.resource_type(resource.type), fields),
             before=before or {},
             object_id=object_id,
             live=live,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
@@ -17,7 +18,7 @@ def order(needs: Mapping[str, Iterable[str]]) -> list[str]:
         return [name for name in TopologicalSorter(needs).static_order() if name in needs]
     except CycleError as error:
         cycle: list[str] = list(error.args[1])
-        edges = ", ".join(f"{user} needs {used}" for used, user in zip(cycle, cycle[1:], strict=False))
+        edges = ", ".join(f"{user} needs {used}" for used, user in itertools.pairwise(cycle))
         raise fail(
             "cycle", "Cycle", f"These depend on each other in a circle: {edges}.", "Remove one of the references."
         ) from error

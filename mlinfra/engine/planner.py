@@ -305,8 +305,8 @@ def _gone_notes(gone: Iterable[str], inputs: Inputs) -> list[Note]:
 def _providers(inputs: Inputs) -> dict[str, str]:
     types = {resource.type for resource in inputs.desire.resources.values()}
     types |= {entry.type for entry in inputs.state.resources.values()}
-    owners = {inputs.catalog.owner(name) for name in types} if types else set()
-    return {provider.name: provider.version for provider in sorted(owners, key=lambda p: p.name)}
+    owners = {provider.name: provider.version for provider in map(inputs.catalog.owner, types)}
+    return dict(sorted(owners.items()))
 
 
 def _headlines(desire: Desire, inputs: Inputs, views: Views) -> Iterable[Headline]:

@@ -7,7 +7,7 @@ its type is asked to locate it. Nothing is written here; an apply records what w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlinfra.engine.catalog import Catalog, Clients
@@ -16,6 +16,7 @@ from mlinfra.engine.lower import Desire
 from mlinfra.engine.steps import owner
 from mlinfra.engine.values import Fingerprint, decode, reveal
 from mlinfra.sdk.diagnostics import DiagnosticError
+from mlinfra.sdk.errors import Unreachable
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Operation
 from mlinfra.state.backend import Loaded
@@ -25,26 +26,33 @@ from mlinfra.state.snapshot import ResourceState, State
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """``found`` are resources that the stored state did not have; ``unfinished`` ones still have to become ready."""
+    """``found`` are resources that the stored state did not have; ``unfinished`` ones still have to become ready;
+    ``pending`` are creates of which nobody knows whether they happened."""
 
     state: State
     found: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
+    pending: Mapping[str, Intent] = field(default_factory=dict)
 
 
 def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> Recovered:
     """The state, with what pending creates left behind."""
     state = loaded.state
     found: dict[str, ResourceState] = {}
+    unsure: dict[str, Intent] = {}
     for address, intent in loaded.pending.items():
         if intent.action in ("create", "replace") and address not in state.resources:
-            entry = _located(intent, desire, catalog, clients, place)
+            try:
+                entry = _located(intent, desire, catalog, clients, place)
+            except Unreachable:
+                unsure[address] = intent
+                continue
             if entry is not None:
                 found[address] = entry
     if found:
         state = state.with_resources({**state.resources, **found})
     unfinished = frozenset(address for address, entry in state.resources.items() if entry.tainted)
-    return Recovered(state, frozenset(found), unfinished | frozenset(found))
+    return Recovered(state, frozenset(found), unfinished | frozenset(found), unsure)
 
 
 def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> ResourceState | None:

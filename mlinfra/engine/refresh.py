@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from mlinfra.engine.catalog import Catalog, Clients
 from mlinfra.engine.events import Emit, Refreshed, Refreshing, ignore
 from mlinfra.engine.plan import Cost
-from mlinfra.engine.values import conceal, conceal_all, decode, holds_secret
+from mlinfra.engine.values import conceal, conceal_all, decode, holds_secret, secret_fields
 from mlinfra.sdk.errors import Unreachable
-from mlinfra.sdk.fields import policies
 from mlinfra.sdk.resource import Fields, Known, Resource
 from mlinfra.state.snapshot import ResourceState
 
@@ -70,7 +69,7 @@ def concealed(model: type[Resource], live: Live, entry: ResourceState | None) ->
     """Live fields as they came, but with secrets concealed: by policy, and where a secret stands in the state."""
     if live is None or isinstance(live, Unreachable):
         return live
-    table = _secret_fields(model)
+    table = secret_fields(model)
     pattern = decode(entry.desired) if entry is not None and holds_secret(entry.desired) else None
     if not table and pattern is None:
         return live
@@ -80,11 +79,7 @@ def concealed(model: type[Resource], live: Live, entry: ResourceState | None) ->
     }
 
 
-def _secret_fields(model: type[Resource]) -> frozenset[str]:
-    return frozenset(name for name, policy in policies(model).items() if policy.secret)
-
-
 def _calls(clients: Iterable[object]) -> int:
-    """How many calls these clients have made, of those that count them in ``calls``."""
+    """How many calls these clients have made, of those that count them in ``calls_made``."""
     unique = {id(client): client for client in clients}
-    return sum(int(getattr(client, "calls", 0)) for client in unique.values())
+    return sum(int(getattr(client, "calls_made", 0)) for client in unique.values())

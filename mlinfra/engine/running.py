@@ -21,7 +21,8 @@ def run_job(
     Errors: DiagnosticError if there is no such job, it is not applied, or another run holds the lock.
     """
     with workspace.backend.begin(f"run {address}", wait=lock_timeout, waiting=waiting(emit)) as run:
-        state = workspace.recovered().state
+        recovered = workspace.recovered()
+        state = recovered.state
         entries = jobs(workspace, address, state)
         plan = Plan(
             blueprint=workspace.place.blueprint,
@@ -50,6 +51,7 @@ def run_job(
             plan,
             workspace.desire.resources,
             state,
+            recovered.pending,
             run,
             workspace.catalog,
             workspace.clients,

@@ -43,15 +43,14 @@ def walk(
     way = _ways(needs, users)
     ready = [(-way[name], name) for name, count in waiting.items() if count == 0]
     heapq.heapify(ready)
-    finished: queue.SimpleQueue[tuple[str, bool]] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[tuple[str, bool | BaseException]] = queue.SimpleQueue()
     running = 0
 
     def one(name: str) -> None:
-        succeeded = False
         try:
-            succeeded = execute(name)
-        finally:
-            finished.put((name, succeeded))
+            finished.put((name, execute(name)))
+        except BaseException as error:  # to be raised again where the walk was called
+            finished.put((name, error))
 
     with ThreadPoolExecutor(max_workers=max(1, parallelism), thread_name_prefix="apply") as pool:
         while True:
@@ -63,6 +62,8 @@ def walk(
                 break
             name, succeeded = _next(finished)
             running -= 1
+            if isinstance(succeeded, BaseException):
+                raise succeeded
             if succeeded:
                 result.done.append(name)
                 for user in users[name]:
@@ -83,7 +84,7 @@ def walk(
     return result
 
 
-def _next(finished: queue.SimpleQueue[tuple[str, bool]]) -> tuple[str, bool]:
+def _next(finished: queue.SimpleQueue[tuple[str, bool | BaseException]]) -> tuple[str, bool | BaseException]:
     """Wait for a node to end, in short turns: a signal handler runs between them, and only on this thread."""
     while True:
         try:

@@ -18,7 +18,7 @@ from mlinfra.engine.lower import Desired
 from mlinfra.engine.plan import Node, Plan
 from mlinfra.engine.refresh import concealed, read_type
 from mlinfra.engine.resolving import Views
-from mlinfra.engine.values import absent, decode, encode, is_unknown, reveal
+from mlinfra.engine.values import absent, conceal_fields, decode, encode, is_unknown, reveal
 from mlinfra.sdk.errors import ProviderError, Unreachable
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import FieldChange, Fields, Known, Operation, Resource
@@ -46,6 +46,8 @@ class Steps:
     emit: Emit
     interrupt: Interrupt
     wait_timeout: float
+    pending: dict[str, Intent] = field(default_factory=dict)
+    """Creates that were begun and of which no id is known."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def execute(self, node: Node) -> str:
@@ -169,7 +171,7 @@ class Steps:
         given = self.desired[node.address].fields
         fields = {**node.fields, **{name: value for name, value in given.items() if not absent(value)}}
         with self._lock:
-            resolved = self.views.resolve(fields)
+            resolved = conceal_fields(model, self.views.resolve(fields))
         if is_unknown(resolved):
             missing = ", ".join(name for name, value in resolved.items() if is_unknown(value))
             raise ProviderError(f"a value it refers to is still not known ({missing})")
@@ -192,7 +194,11 @@ class Steps:
 
     def _intend(self, node: Node, resolved: Mapping[str, Any], op: Operation) -> None:
         fields = encode(resolved, self.plan.salt)
-        self.run.append(Intent(node.address, node.action, node.type, node.object_id, op.token, fields))
+        intent = Intent(node.address, node.action, node.type, node.object_id, op.token, fields)
+        if node.action in ("create", "replace"):
+            with self._lock:
+                self.pending[node.address] = intent
+        self.run.append(intent)
 
     def _read(self, node: Node, model: type[Resource], client: Any, known: Known) -> Fields:
         entry = ResourceState(node.address, node.type, "", known.id, dict(known.fields), {})
@@ -230,6 +236,7 @@ class Steps:
         )
         with self._lock:
             self.resources[node.address] = entry
+            self.pending.pop(node.address, None)
         return entry
 
     def _finish(self, node: Node, object_id: str, live: Fields, resolved: Mapping[str, Any]) -> None:

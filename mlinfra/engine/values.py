@@ -12,6 +12,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from mlinfra.sdk.fields import FieldPolicy, policies
@@ -106,6 +107,20 @@ def conceal_all(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [conceal_all(item) for item in value]
     return value
+
+
+def conceal_fields(model: type[Resource], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Fields with those `Sensitive` that the type calls secret."""
+    secret = secret_fields(model)
+    if not secret:
+        return fields
+    return {name: conceal_all(value) if name in secret else value for name, value in fields.items()}
+
+
+@cache
+def secret_fields(model: type[Resource]) -> frozenset[str]:
+    """The names of a type's secret fields."""
+    return frozenset(name for name, policy in policies(model).items() if policy.secret)
 
 
 def is_unknown(value: Any) -> bool:

@@ -29,7 +29,6 @@ from mlinfra.kinds import kind_model
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.provider import Place
 from mlinfra.state.backend import Run, StateBackend
-from mlinfra.state.snapshot import State
 
 STATE_FOLDER = ".mlinfra"
 
@@ -163,7 +162,7 @@ class Workspace(AbstractContextManager["Workspace"]):
                 return plan, None
             if not plan.empty and not approve(plan):
                 return plan, None
-            return plan, self._execute(plan, recovered.state, run, emit, interrupt, parallelism, wait_timeout)
+            return plan, self._execute(plan, recovered, run, emit, interrupt, parallelism, wait_timeout)
 
     def apply_saved(
         self,
@@ -193,7 +192,8 @@ class Workspace(AbstractContextManager["Workspace"]):
                 ]
             )
         with self.backend.begin("apply", wait=lock_timeout, waiting=waiting(emit)) as run:
-            state = self.recovered().state
+            recovered = self.recovered()
+            state = recovered.state
             providers = {name: self.catalog.provider(name).version for name in plan.providers}
             problems = guards.stale(
                 plan, digest=self.blueprint.digest, state=state, providers=providers, version=mlinfra.__version__
@@ -210,12 +210,12 @@ class Workspace(AbstractContextManager["Workspace"]):
                 raise DiagnosticError(problems)
             if plan.empty and not plan.records:
                 return None
-            return self._execute(plan, state, run, emit, interrupt, parallelism, wait_timeout)
+            return self._execute(plan, recovered, run, emit, interrupt, parallelism, wait_timeout)
 
     def _execute(
         self,
         plan: Plan,
-        state: State,
+        recovered: Recovered,
         run: Run,
         emit: Emit,
         interrupt: Interrupt | None,
@@ -225,7 +225,8 @@ class Workspace(AbstractContextManager["Workspace"]):
         return apply(
             plan,
             self.desire.resources,
-            state,
+            recovered.state,
+            recovered.pending,
             run,
             self.catalog,
             self.clients,

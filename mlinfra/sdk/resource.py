@@ -101,7 +101,7 @@ class Resource(BaseModel):
     Field values reach functions resolved; a desired resource is an instance (``self``), a live one a dict of fields.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     type: ClassVar[str]
     """``provider.name``, as a blueprint writes it."""

@@ -98,7 +98,9 @@ class LiveProgress:
                     self._say([("  ✗ ", "error"), (event.address, ""), (failed, "error")])
                 case NodesSkipped():
                     if event.because:
-                        self._say([(f"  skipped, since {event.because} failed: {', '.join(event.addresses)}", "warning")])
+                        self._say(
+                            [(f"  skipped, since {event.because} failed: {', '.join(event.addresses)}", "warning")]
+                        )
                 case LockWaiting():
                     self._say([(event.detail, "warning")])
                 case ApplyFinished():

@@ -30,7 +30,9 @@ def plan_lines(plan: Plan, *, details: bool = False) -> list[Line]:
     lines: list[Line] = []
     if plan.empty:
         lines += _notes(plan)
-        lines.append([("No changes.", "bold"), (f" {plan.unchanged} resources are as the blueprint says", ""), (".", "")])
+        lines.append(
+            [("No changes.", "bold"), (f" {plan.unchanged} resources are as the blueprint says", ""), (".", "")]
+        )
         lines.append(_cost(plan))
         return lines
     groups: dict[str, list[Node]] = {}

@@ -157,4 +157,3 @@ def _write(stream: TextIO, lines: Iterable[Line], colour: bool) -> None:
     from mlinfra.views.live import write_styled
 
     write_styled(stream, lines)
-

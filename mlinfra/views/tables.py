@@ -72,7 +72,9 @@ def output_text(outputs: Mapping[str, Mapping[str, Any]], name: str, *, reveal: 
     """
     kind, _, rest = name.partition(".")
     component, _, path = rest.partition(".")
-    value = at_path(outputs.get(f"{kind}.{component}", {}), path) if path else outputs.get(f"{kind}.{component}", MISSING)
+    value = (
+        at_path(outputs.get(f"{kind}.{component}", {}), path) if path else outputs.get(f"{kind}.{component}", MISSING)
+    )
     if value is MISSING:
         names = [f"{each}.{key}" for each, offered in outputs.items() for key, _ in _flat(offered)]
         raise fail(
@@ -161,4 +163,3 @@ def _bare(value: Any) -> str:
     if value is None:
         return "(not yet)"
     return value if isinstance(value, str) else jsonlib.dumps(jsonable(value))
-

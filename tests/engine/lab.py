@@ -53,7 +53,9 @@ class Lab:
         with self.open() as workspace:
             return workspace.plan(Options(**options), self.events.append)
 
-    def apply(self, *, interrupt: Interrupt | None = None, allow: tuple[str, ...] = (), **options: Any) -> Outcome | None:
+    def apply(
+        self, *, interrupt: Interrupt | None = None, allow: tuple[str, ...] = (), **options: Any
+    ) -> Outcome | None:
         """Apply as `mlinfra apply --auto-approve` does."""
         with self.open() as workspace:
             _, outcome = workspace.apply(

@@ -47,9 +47,7 @@ class Platform(RuleBasedStateMachine):
         renamed=st.booleans(),
         password=st.sampled_from([None, "p", "q"]),
     )
-    def edit(
-        self, name: str, size: int, tag: str | None, used: set[str], renamed: bool, password: str | None
-    ) -> None:
+    def edit(self, name: str, size: int, tag: str | None, used: set[str], renamed: bool, password: str | None) -> None:
         uses = [f"${{resource.{other}.url}}" for other in sorted(used) if other < name and other in self.things]
         self.things[name] = {"size": size, "uses": uses, "name": f"{name}2" if renamed else name}
         if tag:
