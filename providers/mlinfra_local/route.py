@@ -1,0 +1,176 @@
+"""`local.route`: what a running gateway shall do. It is a file that the gateway reads again, so a change loses no request."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mlinfra.sdk.errors import ProviderError
+from mlinfra.sdk.fields import REPLACE, keyed_by
+from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource, Status
+from mlinfra_local import marks
+from mlinfra_local.client import LocalClient
+from mlinfra_local.file import remove
+from mlinfra_local.paths import inside, refused
+from mlinfra_local.writing import write
+
+PATIENCE: Final = 30.0
+"""Seconds until the gateway must have taken a configuration over; it looks five times a second."""
+
+
+class RouteTarget(BaseModel):
+    """One server behind a route. Weights are relative; 0 gets no request; a shadow gets copies only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    url: str
+    weight: int = Field(100, ge=0)
+    shadow: bool = False
+
+
+class LocalRoute(Resource):
+    """Weights, health checks and shadows of a running gateway."""
+
+    type: ClassVar[str] = "local.route"
+
+    path: Annotated[str, REPLACE]
+    """The gateway's configuration file, relative to the blueprint's folder."""
+    url: str
+    """Where the gateway listens."""
+    targets: Annotated[list[RouteTarget], keyed_by("name")]
+    health: str = "/health"
+    """The path asked of each target; one that does not answer below 400 gets no request."""
+    sticky: str | None = None
+    """A request header whose value keeps a caller on one target."""
+    hold: float = Field(60.0, ge=0)
+    """Seconds that a request waits while no target can take it, as during a restart."""
+    repeat: bool = True
+    """Whether a request is sent again if its target closed the connection without any answer."""
+
+    @classmethod
+    def normalise(cls, fields: Fields, place: Any) -> Fields:
+        return {**fields, "path": inside(fields["path"], place)}
+
+    @classmethod
+    def read(cls, client: LocalClient, known: Known) -> Fields | None:
+        path = Path(known.id)
+        try:
+            text = path.read_text("utf-8", "replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise refused(error, path) from error
+        mark = marks.find(client, known.id)
+        told = {"path": known.id, "url": mark.notes.get("url") if mark else None}
+        try:
+            config = json.loads(text)
+        except ValueError:
+            config = None
+        return {**config, **told} if isinstance(config, dict) else told
+
+    def locate(self, client: LocalClient, op: Operation) -> str | None:
+        mine = marks.ours(marks.find(client, self.path), op)
+        return self.path if mine and Path(self.path).is_file() else None
+
+    def create(self, client: LocalClient, op: Operation) -> Created:
+        marks.claim(client, self.path, op, there=Path(self.path).exists())
+        self._write(client, op)
+        return Created(self.path)
+
+    def update(self, client: LocalClient, known: Known, changes: Sequence[FieldChange], op: Operation) -> Fields | None:
+        self._write(client, op)
+        return None
+
+    def _write(self, client: LocalClient, op: Operation) -> None:
+        mark = marks.find(client, self.path)
+        parents = mark.parents if mark else ()
+        marks.put(client, marks.Mark(self.path, dict(op.owner), parents, {"url": self.url}))
+        config = self.model_dump(mode="json", exclude={"path", "url"}, exclude_none=True)
+        write(Path(self.path), (json.dumps(config, indent=1, sort_keys=True) + "\n").encode())
+
+    @classmethod
+    def delete(cls, client: LocalClient, known: Known, op: Operation) -> None:
+        remove(client, known.id)
+
+    @classmethod
+    def ready(cls, client: LocalClient, known: Known, op: Operation) -> None:
+        """Wait until the gateway works by this very file."""
+        digest = hashlib.sha256(Path(known.id).read_bytes()).hexdigest()
+        url = str(known.fields["url"])
+        waited = 0.0
+        while True:
+            told = _ask(url, "/-/config")
+            if told is not None and told.get("digest") == digest:
+                return
+            if told is not None and told.get("error"):
+                raise ProviderError(f"the gateway refuses its configuration: {told['error']}")
+            if waited >= PATIENCE:
+                said = "still works by an older configuration" if told else "does not answer"
+                raise ProviderError(f"the gateway at {url} {said}", remedy="Look at its log with `mlinfra logs`.")
+            op.wait(0.05)
+            waited += 0.05
+
+    @classmethod
+    def explain(cls, changes: Sequence[FieldChange]) -> str | None:
+        told: list[str] = []
+        for change in changes:
+            if change.path != "targets" or not isinstance(change.old, list) or not isinstance(change.new, list):
+                return None
+            told += _moves(change.old, change.new)
+        return ", ".join(told) or None
+
+    @classmethod
+    def status(cls, client: LocalClient, known: Known) -> Status | None:
+        url = str(known.fields.get("url") or "")
+        told = _ask(url, "/-/health") if url else None
+        if told is None:
+            return Status("failed", "the gateway does not answer", url)
+        ill = sorted(name for name, healthy in told.get("targets", {}).items() if not healthy)
+        weights = ", ".join(f"{item['name']} {_weight(item)}" for item in known.fields.get("targets", ()))
+        if ill:
+            return Status("failed", f"no answer from {', '.join(ill)}", url)
+        return Status("running", weights, url)
+
+
+def _moves(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[str]:
+    """``champion 100 → 90``: how each target changes."""
+    before, after = {item["name"]: item for item in old}, {item["name"]: item for item in new}
+    told = [f"{name} {_weight(item)} → gone" for name, item in before.items() if name not in after]
+    for name, item in after.items():
+        was = before.get(name)
+        if was is None:
+            told.append(f"{name} joins with {_weight(item)}")
+        elif _weight(was) != _weight(item):
+            told.append(f"{name} {_weight(was)} → {_weight(item)}")
+        elif was != item:
+            told.append(f"{name} moves to {item['url']}")
+    return told
+
+
+def _weight(item: Mapping[str, Any]) -> str:
+    return "shadow" if item.get("shadow") else str(item.get("weight", 100))
+
+
+def _ask(url: str, path: str) -> dict[str, Any] | None:
+    """What the gateway tells at a path of its own, or None if it does not answer."""
+    parts = urlsplit(url)
+    if not parts.hostname or not parts.port:
+        return None
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=5.0)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+        return told if answer.status == 200 and isinstance(told, dict) else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()

@@ -1,0 +1,65 @@
+"""Files that are either as they were or as they shall be, whenever the power fails: temporary file, fsync, rename."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from mlinfra_local.paths import refused
+
+
+def write(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file's content atomically. The folder must be there.
+
+    Errors: ProviderError for a full disk or a folder that cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise refused(error, path) from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file, 0600."""
+    write(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file, or None if there is none or it cannot be understood."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Temporary files that a writer of ``path`` left when it was killed."""
+    return list(path.parent.glob(f".{path.name}.*.tmp")) if path.parent.is_dir() else []
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:  # some file systems cannot sync a folder; the rename itself is still atomic
+        pass
+    finally:
+        os.close(handle)
