@@ -24,7 +24,7 @@ class ToolsClient:
     """What resource types of tools are given. ``calls`` counts the requests made, for the cost line of a plan.
     ``transport`` takes the place of the network in tests."""
 
-    place: Place
+    place: Place | None = None
     transport: httpx.BaseTransport | None = None
     calls: int = 0
     _http: httpx.Client | None = None

@@ -41,6 +41,20 @@ TOOLS: Final[dict[str, Tool]] = {
         image="python:3.11-slim",
         lock="mlflow/client.lock",
     ),
+    # skops: how MLflow saves scikit-learn models, which most models here are.
+    "modelserver": Tool(
+        requirements=(
+            "mlflow-skinny==3.17.2",
+            "numpy",
+            "pandas",
+            "skops",
+            "uvicorn",
+            "httptools",
+            "prometheus-client",
+        ),
+        image="python:3.11-slim",
+        lock="modelserver/requirements.lock",
+    ),
     "feast": Tool(
         requirements=("feast==0.67.0",),
         image="feastdev/feature-server:0.67.0",

@@ -20,14 +20,12 @@ import httpx
 import pytest
 
 from mlinfra_tools.modelserver.bundle import server_script
-from mlinfra_tools.versions import TOOLS
+from mlinfra_tools.versions import lock
 
 ENVIRONMENTS = Path(os.environ.get("MLINFRA_TEST_ENVIRONMENTS", Path.home() / ".cache" / "mlinfra-tests"))
-FALLBACK = ("mlflow-skinny==3.17.2", "pandas", "numpy", "skops", "uvicorn", "httptools", "prometheus-client")
-SERVER = tuple(TOOLS["modelserver"].requirements) if "modelserver" in TOOLS else FALLBACK
 
 TRAIN = """
-import sys, mlflow, numpy, pandas
+import sys, time, mlflow, numpy, pandas
 from mlflow.models import infer_signature
 from sklearn.linear_model import LogisticRegression
 mlflow.set_tracking_uri(sys.argv[1])
@@ -45,6 +43,7 @@ class Blunt(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         if (model_input["amount"] < 0).any():
             raise RuntimeError("negative amount")
+        time.sleep(2 if (model_input["amount"] == 1234).any() else 0)
         return model_input["amount"] * 2
 with mlflow.start_run():
     mlflow.pyfunc.log_model(name="blunt", python_model=Blunt(), registered_model_name="blunt",
@@ -53,17 +52,21 @@ with mlflow.start_run():
 ROWS = {"dataframe_records": [{"amount": 300, "txn_count_7d": 30}, {"amount": 1, "txn_count_7d": 1}]}
 
 
-def environment(name: str, *requirements: str) -> Path:
-    """An environment with these requirements, made once; gives its interpreter."""
-    folder = ENVIRONMENTS / name
-    done = folder / "requirements.done"
-    if not done.exists() or done.read_text() != "\n".join(requirements):
+def environment(tool: str) -> Path:
+    """An environment with a tool's lock text installed, made once; gives its interpreter."""
+    folder = ENVIRONMENTS / f"modelserver-test-{tool}"
+    text = lock(tool)
+    done = folder / "requirements.lock"
+    python = folder / "bin" / "python"
+    if not done.exists() or done.read_text(encoding="utf-8") != text:
         uv = [sys.executable, "-m", "uv"]
         subprocess.run([*uv, "venv", "-q", "--clear", "--python", "3.11", str(folder)], check=True)
-        python = ["--python", str(folder / "bin" / "python")]
-        subprocess.run([*uv, "pip", "install", "-q", *python, *requirements], check=True)
-        done.write_text("\n".join(requirements))
-    return folder / "bin" / "python"
+        part = folder / "requirements.part"
+        part.write_text(text, encoding="utf-8")
+        install = [*uv, "pip", "install", "-q", "--require-hashes", "--python", str(python), "-r", str(part)]
+        subprocess.run(install, check=True)
+        part.rename(done)
+    return python
 
 
 def free_port() -> int:
@@ -111,7 +114,7 @@ def answers(url: str) -> bool:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A tracking server with ``fraud`` 1 and 2, and ``blunt`` 1."""
     folder = tmp_path_factory.mktemp("registry")
-    python = environment("modelserver-mlflow", *TOOLS["mlflow"].requirements)
+    python = environment("mlflow")
     url = f"http://127.0.0.1:{free_port()}"
     server = [
         str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2], "--workers", "1",
@@ -143,7 +146,7 @@ class Server:
     def command(self) -> list[str]:
         script = self.folder / "server.py"
         script.write_text(server_script(), encoding="utf-8")
-        python = environment("modelserver", *SERVER, "scikit-learn")
+        python = environment("modelserver")
         return [
             str(python), str(script), "--port", str(self.port), "--config", str(self.folder / "config.json"),
             "--captures", str(self.folder / "captures"), "--models", str(self.folder / "models"),
@@ -370,16 +373,27 @@ def test_equal_requests_are_answered_from_the_cache_and_captured_still(server: S
 
 
 def test_the_end_answers_what_is_under_way_and_writes_what_was_asked(registry: str, tmp_path: Path) -> None:
+    slow: list[httpx.Response] = []
+    flight = 'mlinfra_model_in_flight{endpoint="fraud",variant="champion"} 1.0'
     with started(Server(tmp_path, registry)) as server:
-        assert server.ask(ROWS, **{"x-request-id": "last"}).status_code == 200
+        assert server.ask(ROWS, **{"x-request-id": "first"}).status_code == 200
+        server.serve(1, model="blunt")
+        server.wait()
+        last = {"dataframe_records": [{"amount": 1234.0}]}
+        caller = threading.Thread(target=lambda: slow.append(server.ask(last, **{"x-request-id": "last"})))
+        caller.start()
+        until(lambda: flight in server.http.get("/metrics").text, server.process, server.log)
         server.process.terminate()
+        caller.join()
         assert server.process.wait(30) == 0
-        first, second = (row for row in server.captured() if row["request_id"] == "last")
+        first, second, third = server.captured()
+    assert slow[0].json() == {"predictions": [2468.0]}
     assert (first["row"], first["version"], first["prediction"]) == (0, "1", 1)
     assert first["inputs"] == {"amount": 300.0, "txn_count_7d": 30}
     assert len(first["probabilities"]) == 2
-    assert (second["row"], second["prediction"]) == (1, 0)
-    assert not list((tmp_path / "models").rglob("*.skops"))
+    assert (second["request_id"], second["row"], second["prediction"]) == ("first", 1, 0)
+    assert (third["request_id"], third["model"], third["prediction"]) == ("last", "blunt", 2468.0)
+    assert not [path for path in (tmp_path / "models").iterdir() if path.is_dir()]
 
 
 def test_a_server_without_any_model_ends_and_says_why(registry: str, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from mlinfra_tools.modelserver.bundle import server_script
 from mlinfra_tools.modelserver.server.config import Batching, Cache, Capture, parse
 from mlinfra_tools.modelserver.server.errors import RequestError
+from mlinfra_tools.modelserver.server.folders import own_folder
 from mlinfra_tools.modelserver.server.http import Gone, Request, Response, Routes, request_of
 
 WHOLE = """{"endpoint": "fraud", "variant": "champion", "model": "fraud", "version": 3, "tracking_uri": "http://r",
@@ -110,3 +111,16 @@ def test_the_script_s_modules_are_those_of_the_package(tmp_path: Path) -> None:
     for path in folder.glob("*.py"):
         name = "modelserver" if path.stem == "__init__" else f"modelserver.{path.stem}"
         assert names["SOURCES"][name] == path.read_text(encoding="utf-8")
+
+
+def test_a_folder_of_one_s_own_goes_at_the_end_and_that_of_a_killed_process_goes_next_time(tmp_path: Path) -> None:
+    (tmp_path / "left-behind").mkdir()
+    (tmp_path / "left-behind" / "model.bin").write_text("x")
+    with own_folder(tmp_path) as mine:
+        assert not (tmp_path / "left-behind").exists()
+        with own_folder(tmp_path) as other:
+            assert mine.is_dir()
+            assert other != mine
+        assert mine.is_dir()
+        assert not other.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]

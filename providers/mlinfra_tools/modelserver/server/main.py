@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -26,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--captures", type=Path)
-    parser.add_argument("--models", type=Path, help="folder for downloaded models; its content is removed")
+    parser.add_argument("--models", type=Path, help="folder for downloaded models")
     parser.add_argument("--grace", type=int, default=30, help="seconds for requests under way at the end")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -48,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     from .app import App
     from .config import parse
     from .deployment import Deployment
+    from .folders import own_folder
     from .metrics import Metrics
     from .model import load
 
@@ -56,11 +56,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         log.error("%s: %s", options.config, error)
         return 1
-    own = options.models is None
-    models = (
-        Path(tempfile.mkdtemp(prefix="modelserver-")) if own else options.models / Path(config.variant or "model").name
-    )
-    shutil.rmtree(models, ignore_errors=True)
     reasons: list[str] = []
 
     def fatal(reason: str) -> None:
@@ -68,27 +63,25 @@ def main(arguments: list[str] | None = None) -> int:
         server.should_exit = True
 
     metrics = Metrics(config.endpoint, config.variant)
-    deployment = Deployment(
-        options.config, lambda wanted: load(wanted, models), metrics, captures=options.captures, fatal=fatal
-    )
-    app: Any = App(deployment, metrics, tool_version)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=options.host,
-            port=options.port,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            lifespan="on",
-            server_header=False,
-            timeout_graceful_shutdown=options.grace,
+    with own_folder(options.models or Path(tempfile.gettempdir()) / "modelserver") as models:
+        deployment = Deployment(
+            options.config, lambda wanted: load(wanted, models), metrics, captures=options.captures, fatal=fatal
         )
-    )
-    try:
+        app: Any = App(deployment, metrics, tool_version)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                host=options.host,
+                port=options.port,
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                lifespan="on",
+                server_header=False,
+                timeout_graceful_shutdown=options.grace,
+            )
+        )
         server.run()
-    finally:
-        shutil.rmtree(models, ignore_errors=True)
     return 1 if reasons or not server.started else 0
 
 

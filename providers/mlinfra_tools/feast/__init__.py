@@ -1,0 +1,1 @@
+"""Feast: a feature store as a feature server with its repository."""

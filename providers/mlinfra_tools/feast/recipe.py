@@ -1,0 +1,97 @@
+"""The recipe for kind ``feature_store``: a volume that is a Feast repository, a feature server over it, and what it serves.
+
+The server is a workload that any runtime realises; the repository is applied through it. Must not know a runtime.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from mlinfra.sdk.lowering import Lowering, Outputs
+from mlinfra.sdk.refs import references
+from mlinfra.sdk.workload import Mount, Volume
+from mlinfra_tools.feast.service import server_service
+
+if TYPE_CHECKING:
+    from mlinfra.kinds.feature_store import FeatureStore
+
+ENTITY: Final = ("join_key", "type", "description")
+VIEW: Final = ("entities", "source", "timestamp_field", "created_field", "ttl", "features", "description")
+MATERIALISE: Final = ("on_apply", "start", "every")
+PARTS: Final = ("entities", "views", "materialise")
+"""What of each part of the kind Feast is given here. Anything else that a blueprint sets is reported as unsupported."""
+
+
+def lower(store: FeatureStore, lowering: Lowering) -> Outputs:
+    """Volume, server, repository, and a check that reads features."""
+    given = _given("", store, PARTS, lowering)
+    entities = {name: _entity(name, told, lowering) for name, told in given.get("entities", {}).items()}
+    views = {name: _view(name, told, lowering) for name, told in given.get("views", {}).items()}
+    project = _project(lowering.component.partition(".")[2])
+    # Not marked as data: what a delete would lose is told by the repository, which can say what of it can be made again.
+    volume = lowering.volume(Volume("store"))
+    server = lowering.service(server_service(volume, _sources(views.values(), lowering)))
+    url = server.urls["http"]
+    lowering.resource(
+        "feast.repository",
+        project,
+        {
+            "url": url,
+            "project": project,
+            "entities": entities,
+            "views": views,
+            "materialise": _given("materialise.", given.get("materialise"), MATERIALISE, lowering),
+        },
+        after=(server.address,),
+    )
+    lowering.check("features", "mlinfra_tools.feast.check:read_features", url=url)
+    return {"url": url, "name": project}
+
+
+def _project(name: str) -> str:
+    """A component's name as the name of a Feast project, which becomes a part of names of tables."""
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return plain if plain[:1].isalpha() else f"p{plain}"
+
+
+def _entity(name: str, told: Any, lowering: Lowering) -> dict[str, Any]:
+    return _given(f"entities.{name}.", told, ENTITY, lowering)
+
+
+def _view(name: str, told: Any, lowering: Lowering) -> dict[str, Any]:
+    view = _given(f"views.{name}.", told, (*VIEW, "entity"), lowering)
+    if "entity" in view:
+        view["entities"] = [view.pop("entity")]
+    view["entities"] = list(view.get("entities", ()))
+    view["features"] = {feature: getattr(kind, "type", kind) for feature, kind in view.get("features", {}).items()}
+    return view
+
+
+def _given(prefix: str, model: Any, known: Iterable[str], lowering: Lowering) -> dict[str, Any]:
+    """The values of a part of the kind; what a blueprint set and Feast is not given here is reported."""
+    if model is None:
+        return {}
+    values: dict[str, Any] = {}
+    fields: Mapping[str, Any] = type(model).model_fields
+    for field in fields:
+        value = getattr(model, field)
+        if field in known:
+            if value is not None:
+                values[field] = value
+        elif field in model.model_fields_set:
+            lowering.unsupported(prefix + field)
+    return values
+
+
+def _sources(views: Iterable[Mapping[str, Any]], lowering: Lowering) -> list[Mount]:
+    """The volumes that sources stand on, so that the server sees their files."""
+    mounts: dict[str, Mount] = {}
+    for view in views:
+        for reference in references(view["source"]):
+            component = reference.address.partition("/")[0]
+            volume = lowering.shared(component, "volume")
+            if volume is not None:
+                mounts[component] = Mount(component.replace(".", "-"), volume, read_only=True)
+    return list(mounts.values())

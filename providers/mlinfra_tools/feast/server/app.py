@@ -1,0 +1,210 @@
+"""The server's application: Feast's own, made anew whenever its files are, beside ``/health`` and the routes below ``/-/``.
+
+* ``GET /-/repository``: what the repository really is; with ``?count=1`` the entities that are online too;
+* ``PUT /-/repository``: make it like the definition in the body; 202 with the number of the run;
+* ``DELETE /-/repository``: remove it; 202 with the number of the run;
+* ``GET /-/run``: how the last run does;
+* ``GET /-/sample?view=NAME``: the join keys of some entity that is online.
+
+Feast keeps its connection to a deleted SQLite file, and would make a missing one anew, empty. So each request looks at the
+file first: gone is said, another one is opened.
+"""
+
+# Feast and what comes with it are in the workload's environment only.
+# mypy: disable-error-code="import-not-found,import-untyped"
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from .clerk import Clerk
+from .keeper import Keeper
+from .layout import Layout, read_record
+from .probe import describe, entity_rows, sample_entity, table
+
+log = logging.getLogger("featureserver")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+FileMark = tuple[int, int] | None
+
+
+@dataclass(slots=True)
+class Serving:
+    """Feast's application over one generation of files, and how many requests are in it."""
+
+    app: Any
+    lifespan: Any
+    mark: FileMark
+    requests: int = 0
+    left: bool = False
+
+
+class App:
+    """The ASGI application."""
+
+    def __init__(self, layout: Layout, templates: Mapping[str, str], clerk: Clerk) -> None:
+        self.layout = layout
+        self.keeper = Keeper(layout, templates, clerk, self._renew)
+        self._serving: Serving | None = None
+        self._renewing = asyncio.Lock()
+        self._schedule: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        path = scope["path"]
+        if path == "/health":
+            await JSONResponse({"status": "ok"})(scope, receive, send)
+        elif path.startswith("/-/"):
+            response = await self._own(path, Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await self._feast(scope, receive, send)
+
+    # -- our routes ------------------------------------------------------------------------------------------------------
+
+    async def _own(self, path: str, request: Request) -> JSONResponse:
+        match (request.method, path):
+            case ("GET", "/-/repository"):
+                told = await asyncio.to_thread(self._describe, "count" in request.query_params)
+                return JSONResponse(told) if told else _problem(404, "no repository was applied yet")
+            case ("PUT", "/-/repository"):
+                # A page in a browser cannot send this type to another origin unasked.
+                if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+                    return _problem(415, "send application/json")
+                try:
+                    definition = await request.json()
+                    number = self.keeper.begin_apply(definition)
+                except (ValueError, KeyError) as error:
+                    return _problem(400, f"not a definition: {error}")
+                return JSONResponse({"run": number}, 202)
+            case ("DELETE", "/-/repository"):
+                return JSONResponse({"run": self.keeper.begin_teardown()}, 202)
+            case ("GET", "/-/run"):
+                run = self.keeper.run
+                return JSONResponse({"run": run.number, "status": run.status, "step": run.step, "failed": run.failed})
+            case ("GET", "/-/sample"):
+                entity = await asyncio.to_thread(self._sample, request.query_params.get("view", ""))
+                return JSONResponse({"entity": entity}) if entity else _problem(404, "no entity is online")
+        return _problem(404, f"no route {request.method} {path}")
+
+    def _describe(self, count: bool) -> dict[str, Any] | None:
+        record = read_record(self.layout)
+        told = describe(self.layout, record)
+        if told is None:
+            return None
+        if record is not None and self.keeper.run.status == "running" and record.status == "applying":
+            told["store"] = "it is being applied"
+        if record is not None and count:
+            told["online"] = entity_rows(self.layout.online, {name: table(record, name) for name in record.views})
+        return told
+
+    def _sample(self, view: str) -> dict[str, Any] | None:
+        record = read_record(self.layout)
+        if record is None or view not in record.views:
+            return None
+        return sample_entity(self.layout.online, table(record, view))
+
+    # -- Feast's -----------------------------------------------------------------------------------------------------------
+
+    async def _feast(self, scope: Scope, receive: Receive, send: Send) -> None:
+        mark = self._mark()
+        if mark is None:
+            gone = "the online store is gone" if read_record(self.layout) else "no repository was applied yet"
+            await _problem(503, f"{gone}: run `mlinfra apply`")(scope, receive, send)
+            return
+        if self._serving is None or self._serving.mark != mark:
+            await self._renew(mark)
+        serving = self._serving
+        if serving is None:
+            await _problem(503, "the repository cannot be opened: run `mlinfra plan`")(scope, receive, send)
+            return
+        serving.requests += 1
+        try:
+            await serving.app(scope, receive, send)
+        finally:
+            serving.requests -= 1
+            if serving.left and not serving.requests:
+                await _leave(serving)
+
+    def _mark(self) -> FileMark:
+        try:
+            found = self.layout.online.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    async def _renew(self, only_if_not: FileMark = None) -> None:
+        """Open the files anew, and leave the old ones once their requests are through. Nothing to do if another request has
+        opened ``only_if_not`` meanwhile."""
+        async with self._renewing:
+            old = self._serving
+            if only_if_not is not None and old is not None and old.mark == only_if_not:
+                return
+            self._serving = await self._opened()
+            if old is not None:
+                old.left = True
+                if not old.requests:
+                    await _leave(old)
+
+    async def _opened(self) -> Serving | None:
+        mark = self._mark()
+        if mark is None or not self.layout.config.exists() or not self.layout.registry.exists():
+            return None
+        try:
+            app = await asyncio.to_thread(_feast_app, str(self.layout.folder))
+            lifespan = app.router.lifespan_context(app)
+            await lifespan.__aenter__()
+        except Exception:
+            # Whatever is wrong with the files, the server must stay to tell of them.
+            log.exception("the repository cannot be opened")
+            return None
+        return Serving(app, lifespan, mark)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._renew()
+        self._schedule = asyncio.get_running_loop().create_task(self.keeper.on_schedule())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._schedule.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._schedule
+        if self._serving is not None:
+            await _leave(self._serving)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _feast_app(folder: str) -> Any:
+    """What ``feast serve`` serves, with the registry read anew by us instead of by a timer."""
+    from feast import FeatureStore
+    from feast.feature_server import get_app
+
+    return get_app(FeatureStore(repo_path=folder), registry_ttl_sec=0)
+
+
+async def _leave(serving: Serving) -> None:
+    try:
+        await serving.lifespan.__aexit__(None, None, None)
+    except Exception:
+        # Its files may be gone; nobody uses it any more.
+        log.exception("an old generation did not close")
+
+
+def _problem(status: int, text: str) -> JSONResponse:
+    return JSONResponse({"detail": text}, status)

@@ -1,0 +1,244 @@
+"""Keeps one repository: renders and applies a definition, materialises, on demand and on a schedule, and records it.
+
+One job at a time. Feast itself does the work, in the clerk's process. Must not answer requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from .clerk import Clerk, ClerkGone
+from .layout import (
+    ELSEWHERE,
+    Definition,
+    Layout,
+    Record,
+    digest,
+    read_record,
+    replace_text,
+    source_state,
+    write_record,
+)
+from .probe import filled_tables, has_data, read_registry, table
+from .render import render
+
+log = logging.getLogger("featureserver")
+
+SHAPE = ("entities", "source", "timestamp_field", "created_field", "features")
+"""What of a view decides which rows are online; a change of anything else needs no new rows."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One apply, teardown or materialisation. ``status`` is ``running``, ``done`` or ``failed``."""
+
+    number: int = 0
+    status: str = "done"
+    step: str = ""
+    failed: str | None = None
+    started: float = field(default_factory=monotonic)
+
+
+class Keeper:
+    """The repository below ``layout``. ``changed`` is awaited after each job, so that the server reads anew."""
+
+    def __init__(
+        self, layout: Layout, templates: Mapping[str, str], clerk: Clerk, changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.layout = layout
+        self.run = Run()
+        self._templates = templates
+        self._clerk = clerk
+        self._changed = changed
+        self._lock = asyncio.Lock()
+        self._soon: set[asyncio.Task[None]] = set()
+
+    def begin_apply(self, definition: Definition) -> int:
+        """Start to make the repository like ``definition``; gives the run's number."""
+        return self._begin(lambda: self._apply(definition))
+
+    def begin_teardown(self) -> int:
+        """Start to remove everything of the repository; gives the run's number."""
+        return self._begin(self._tear_down)
+
+    async def on_schedule(self, tick: float = 1.0) -> None:
+        """Materialise what is new each time that the definition's ``materialise.every`` (seconds) has passed. Endless."""
+        last = monotonic()
+        while True:
+            await asyncio.sleep(tick)
+            record = read_record(self.layout)
+            every = ((record.definition.get("materialise") or {}).get("every")) if record else None
+            if not every or monotonic() - last < every or self._lock.locked():
+                continue
+            last = monotonic()
+            async with self._lock:
+                failed = await self._materialise_news()
+            if failed:
+                log.error("materialising on schedule failed: %s", failed)
+
+    # -- jobs ----------------------------------------------------------------------------------------------------------
+
+    def _begin(self, job: Callable[[], Awaitable[str | None]]) -> int:
+        run = self.run = Run(self.run.number + 1, "running", "waiting for the job before")
+        task = asyncio.get_running_loop().create_task(self._finish(run, job))
+        self._soon.add(task)
+        task.add_done_callback(self._soon.discard)
+        return run.number
+
+    async def _finish(self, run: Run, job: Callable[[], Awaitable[str | None]]) -> None:
+        async with self._lock:
+            try:
+                run.failed = await job()
+                await self._changed()
+            except Exception as error:
+                # Whoever waits for this run must hear its end, whatever went wrong.
+                log.exception("job failed")
+                run.failed = f"{type(error).__name__}: {error}"
+            run.status = "failed" if run.failed else "done"
+
+    async def _apply(self, definition: Definition) -> str | None:
+        layout, before = self.layout, read_record(self.layout)
+        project = definition["project"]
+        names = list(definition["views"])
+        whole = before is None or before.status != "applied" or read_registry(layout.registry, project) is None
+        files = render(definition, self._templates)
+        kept = {} if before is None else before.views
+        record = Record(
+            definition, views={name: kept.get(name, {"materialised": None, "filled": False}) for name in names}
+        )
+        write_record(layout, record)
+        self._set_aside_broken(project)
+        tables = (filled_tables(layout.online) if layout.online.exists() else None) or {}
+        stale = [
+            name for name in names if whole or not tables.get(table(record, name)) or _reshaped(before, record, name)
+        ]
+        for name, text in files.items():
+            replace_text(layout.folder / name, text)
+            record.files[name] = str(digest(layout.folder / name))
+        fill = stale if (definition.get("materialise") or {}).get("on_apply", True) else []
+        states = self._states(record, [name for name in fill if has_data(record, name)])
+        end = datetime.now(UTC)
+        steps: list[dict[str, Any]] = [
+            {"say": "feast apply", "command": self._command("apply")},
+            {"say": "making online tables", "tables": str(layout.folder)},
+            *(self._materialise(definition, name, end) for name in states),
+        ]
+        failed = await self._do(steps)
+        record.status, record.reason = ("failed", failed) if failed else ("applied", "")
+        self._note(record, {} if failed else states, end)
+        return failed
+
+    async def _tear_down(self) -> str | None:
+        layout = self.layout
+        failed = None
+        if layout.config.exists() and layout.registry.exists():
+            failed = await self._do([{"say": "feast teardown", "command": self._command("teardown")}])
+        if failed is None:
+            for path in (layout.online, layout.registry, layout.config, layout.folder / "features.py", layout.record):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                layout.record.parent.rmdir()
+        return failed
+
+    async def _materialise_news(self) -> str | None:
+        """Views whose file has changed are filled from it anew: Feast's incremental run takes rows by their event time, so it
+        would never take those that arrive late. Sources elsewhere are left to it."""
+        record = read_record(self.layout)
+        if record is None or record.status != "applied" or not self.layout.online.exists():
+            return None
+        end = datetime.now(UTC)
+        steps: dict[str, dict[str, Any]] = {}
+        for name, view in record.views.items():
+            state = source_state(record.definition["views"][name]["source"])
+            if state == ELSEWHERE:
+                command = self._command("materialize-incremental", end.isoformat(), "--views", name)
+                steps[name] = {"say": f"materialising what is new of {name}", "command": command}
+            elif state is not None and state != view.get("source"):
+                steps[name] = self._materialise(record.definition, name, end)
+        if not steps:
+            return None
+        states = self._states(record, steps)
+        failed = await self._do(list(steps.values()))
+        if not failed:
+            self._note(record, states, end)
+            await self._changed()
+        return failed
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    async def _do(self, steps: list[dict[str, Any]]) -> str | None:
+        def say(text: str) -> None:
+            self.run.step = text
+            log.info("%s", text)
+
+        try:
+            return await asyncio.to_thread(self._clerk.do, {"steps": steps}, say)
+        except ClerkGone as error:
+            # A server that can no longer apply ends, so that its runtime sees it and starts it again.
+            os.kill(os.getpid(), signal.SIGTERM)
+            return str(error)
+
+    def _command(self, *words: str) -> list[str]:
+        return ["--chdir", str(self.layout.folder), *words]
+
+    def _materialise(self, definition: Definition, view: str, end: datetime) -> dict[str, Any]:
+        """Everything up to now, or from the start that was asked for. Feast's incremental default, ``now - ttl``, would
+        leave out every entity that was quiet for that long."""
+        start = (definition.get("materialise") or {}).get("start")
+        span = [start, end.isoformat()] if start else ["--disable-event-timestamp"]
+        return {"say": f"materialising {view}", "command": self._command("materialize", *span, "--views", view)}
+
+    def _states(self, record: Record, names: Iterable[str]) -> dict[str, str | None]:
+        """The state of each source as it is before it is read."""
+        return {name: source_state(record.definition["views"][name]["source"]) for name in names}
+
+    def _note(self, record: Record, filled: Mapping[str, str | None], at: datetime) -> None:
+        tables = filled_tables(self.layout.online) or {}
+        for name, state in filled.items():
+            record.views[name] |= {"materialised": at.isoformat(timespec="seconds"), "source": state}
+        for name, view in record.views.items():
+            view["filled"] = bool(tables.get(table(record, name)))
+        write_record(self.layout, record)
+
+    def _set_aside_broken(self, project: str) -> None:
+        """Rename files that Feast could not open, so that they are made again."""
+        if self.layout.online.exists() and _broken(self.layout.online):
+            _set_aside(self.layout.online)
+        registry = self.layout.registry
+        if registry.exists() and registry.stat().st_size and read_registry(registry, project) is None:
+            _set_aside(registry)
+
+
+def _reshaped(before: Record | None, after: Record, view: str) -> bool:
+    if before is None or view not in before.definition["views"]:
+        return True
+    old, new = before.definition["views"][view], after.definition["views"][view]
+    keys = [(record.definition["entities"], views) for record, views in ((before, old), (after, new))]
+    joined = [{name: entities.get(name) for name in views["entities"]} for entities, views in keys]
+    return joined[0] != joined[1] or any(old.get(name) != new.get(name) for name in SHAPE)
+
+
+def _broken(online: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(online)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    except sqlite3.DatabaseError:
+        return True
+    return False
+
+
+def _set_aside(path: Path) -> None:
+    path.replace(path.with_name(f"{path.name}.broken"))
