@@ -1,0 +1,1 @@
+"""What the engine costs, over the number of resources."""
