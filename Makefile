@@ -1,14 +1,17 @@
 # Two commands do all the set-up on a machine with Python 3.11+ and make:
 #   make demo   the quickstart, from nothing to a running platform
 #   make test   everything that CI checks
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first interpreter that really runs, is new enough and can make environments: a version manager's shim may be on the
+# PATH for a Python that is not there, and Debian splits venv from python3.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: demo demo-down test lint types unit acceptance lock benchmarks clean
 
 $(BIN)/mlinfra: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "mlinfra needs Python 3.11 or newer")'
+	@test -n "$(PYTHON)" || { echo "mlinfra needs Python 3.11 or newer with venv (on Debian: apt install python3-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable .
