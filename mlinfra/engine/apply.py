@@ -30,8 +30,8 @@ from mlinfra.engine.values import decode
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.provider import Place
-from mlinfra.state.backend import Run
 from mlinfra.state.entries import Intent, intent_record
+from mlinfra.state.run import Run
 from mlinfra.state.snapshot import ResourceState, State
 
 

@@ -214,6 +214,9 @@ class _Collector:
     def shared(self, component: str, name: str) -> Any:
         return self._shared.get((component, name))
 
+    def offers(self, name: str) -> list[Any]:
+        return [handle for (_, offered), handle in self._shared.items() if offered == name]
+
     def check(self, name: str, function: str, **arguments: Any) -> None:
         self._desire.checks.append(Check(self.component, name, function, arguments))
 

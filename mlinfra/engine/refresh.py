@@ -23,7 +23,7 @@ class World:
     """The live fields of every resource that the state knows, by address, and what it took to read them."""
 
     live: Mapping[str, Live] = field(default_factory=dict)
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
 
 
 def refresh(entries: Mapping[str, ResourceState], catalog: Catalog, clients: Clients, emit: Emit = ignore) -> World:

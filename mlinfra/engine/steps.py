@@ -22,8 +22,8 @@ from mlinfra.engine.values import absent, conceal_fields, decode, encode, is_unk
 from mlinfra.sdk.errors import ProviderError, Unreachable
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import FieldChange, Fields, Known, Operation, Resource
-from mlinfra.state.backend import Run
 from mlinfra.state.entries import Created, Deleted, Done, Failed, Intent
+from mlinfra.state.run import Run
 from mlinfra.state.snapshot import ResourceState
 
 POLL = 2.0

@@ -144,7 +144,7 @@ def same(wanted: Any, live: Any, policy: FieldPolicy, salt: str) -> bool:
     if absent(wanted) and absent(live):
         return True
     if isinstance(wanted, Sensitive | Fingerprint) or isinstance(live, Sensitive | Fingerprint):
-        return _digest(wanted, salt) == _digest(live, salt)
+        return bool(_digest(wanted, salt) == _digest(live, salt))
     if policy.unordered and isinstance(wanted, list) and isinstance(live, list):
         return sorted(map(canonical, wanted)) == sorted(map(canonical, live))
     if policy.keyed_by and isinstance(wanted, list) and isinstance(live, list):

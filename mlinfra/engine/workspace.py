@@ -28,9 +28,12 @@ from mlinfra.engine.refresh import World, refresh
 from mlinfra.kinds import kind_model
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.provider import Place
-from mlinfra.state.backend import Run, StateBackend
+from mlinfra.state.backend import StateBackend
+from mlinfra.state.run import Run
 
 STATE_FOLDER = ".mlinfra"
+EVERYTHING = Options()
+"""A plan of all that the blueprint says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     # -- plan ---------------------------------------------------------------------------------------------------------
 
-    def plan(self, options: Options = Options(), emit: Emit = ignore) -> Plan:
+    def plan(self, options: Options = EVERYTHING, emit: Emit = ignore) -> Plan:
         """What an apply would do. Reads state and live objects, changes nothing.
 
         Errors: DiagnosticError for what is wrong or cannot be read.
@@ -137,7 +140,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def apply(
         self,
-        options: Options = Options(),
+        options: Options = EVERYTHING,
         *,
         command: str = "apply",
         emit: Emit = ignore,

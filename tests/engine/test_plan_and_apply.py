@@ -255,7 +255,7 @@ class TestDataLoss:
         with pytest.raises(Refused, match="12 rows"):
             lab.apply(destroy=True)
         lab.write({"s": {"type": "fake.store", "name": "other"}})
-        with pytest.raises(Refused, match="Replacing resource.s would lose 12 rows"):
+        with pytest.raises(Refused, match=r"Replacing resource\.s would lose 12 rows"):
             lab.apply()
         assert "fake.store:s" in lab.world.objects
         lab.apply(allow=("resource.s",))
@@ -324,7 +324,7 @@ class TestChoosing:
 
     def test_an_address_that_matches_nothing_is_an_error(self, lab: Lab) -> None:
         lab.write(CHAIN)
-        with pytest.raises(DiagnosticError, match='Did you mean "resource.a"'):
+        with pytest.raises(DiagnosticError, match=r'Did you mean "resource\.a"'):
             lab.plan(targets=("resource.aa",))
 
     def test_replace_is_done_in_any_case(self, lab: Lab) -> None:
