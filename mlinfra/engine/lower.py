@@ -69,7 +69,7 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
     environment = blueprint.environment
     provider = catalog.provider(environment.provider)
     runtime = load(provider.runtime)(place) if provider.runtime else None
-    shared: dict[tuple[str, str], Any] = {}
+    shared: dict[str, dict[str, Any]] = {}
     for address in blueprint.order:
         component = blueprint.components.get(address)
         if component is None:
@@ -165,7 +165,7 @@ class _Collector:
         provider: str,
         runtime: Any,
         desire: Desire,
-        shared: dict[tuple[str, str], Any],
+        shared: dict[str, dict[str, Any]],
     ) -> None:
         self.place = place
         self.component = component
@@ -174,6 +174,7 @@ class _Collector:
         self._runtime = runtime
         self._desire = desire
         self._shared = shared
+        """Handles by the name they were shared under and the component that shared them."""
 
     def resource(
         self, type: str, name: str, fields: Mapping[str, Any], *, after: Sequence[str] = (), label: str = ""
@@ -209,13 +210,13 @@ class _Collector:
         return self._desire.outputs.get(component, {})
 
     def share(self, name: str, handle: Any) -> None:
-        self._shared[self.component, name] = handle
+        self._shared.setdefault(name, {})[self.component] = handle
 
     def shared(self, component: str, name: str) -> Any:
-        return self._shared.get((component, name))
+        return self._shared.get(name, {}).get(component)
 
     def offers(self, name: str) -> list[Any]:
-        return [handle for (_, offered), handle in self._shared.items() if offered == name]
+        return list(self._shared.get(name, {}).values())
 
     def check(self, name: str, function: str, **arguments: Any) -> None:
         self._desire.checks.append(Check(self.component, name, function, arguments))
