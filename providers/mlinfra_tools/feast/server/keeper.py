@@ -178,14 +178,16 @@ class Keeper:
         steps: dict[str, dict[str, Any]] = {}
         for name, view in record.views.items():
             state = source_state(record.definition["views"][name]["source"])
-            if window is not None and view["materialised"] is not None and state is not None and (state == ELSEWHERE or state != view.get("source")):
+            if state is None or state == view.get("source") != ELSEWHERE:
+                continue
+            if window is not None and view["materialised"] is not None:
                 start = (end - timedelta(seconds=window)).isoformat()
                 command = self._command("materialize", start, end.isoformat(), "--views", name)
                 steps[name] = {"say": f"materialising the last rows of {name}", "command": command}
             elif state == ELSEWHERE:
                 command = self._command("materialize-incremental", end.isoformat(), "--views", name)
                 steps[name] = {"say": f"materialising what is new of {name}", "command": command}
-            elif state is not None and state != view.get("source"):
+            else:
                 steps[name] = self._materialise(record.definition, name, end)
         if not steps:
             return None
