@@ -39,7 +39,7 @@ def validate(
     """Find every mistake in a blueprint. Reads nothing but files."""
     chosen = Chosen(file, env, var, var_file, json=json, no_color=no_color)
     with opened(chosen) as (workspace, shown):
-        desire = workspace.desire
+        desire = workspace.validate()
         blueprint = workspace.blueprint
         count = len(blueprint.components) + len(blueprint.resources)
         shown.record({"event": "valid", "components": count, "resources": len(desire.resources)})

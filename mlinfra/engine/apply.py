@@ -7,7 +7,7 @@ anywhere can be taken up again. What succeeds is recorded, whatever else fails.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mlinfra.engine.catalog import Catalog, Clients
@@ -63,13 +63,14 @@ def apply(
     *,
     emit: Emit,
     interrupt: Interrupt,
+    placed: Callable[[Diagnostic], Diagnostic] = lambda diagnostic: diagnostic,
     parallelism: int = 10,
     wait_timeout: float = 300.0,
 ) -> Outcome:
     """Execute a plan under a run that holds the lock, and commit the state it leads to.
 
     ``desired`` are the lowered resources that the plan was made from (they hold the secrets that a plan does not);
-    ``pending`` are creates of earlier runs that are still unsure.
+    ``pending`` are creates of earlier runs that are still unsure; ``placed`` gives a failure its place in the blueprint.
 
     Errors: DiagnosticError if the state cannot be committed; failures of nodes are in the outcome instead.
     """
@@ -94,7 +95,7 @@ def apply(
         try:
             detail = steps.execute(node)
         except Exception as error:  # whatever a provider raises must not end the run: it is this node's failure
-            diagnostic = _diagnosed(node, error)
+            diagnostic = placed(_diagnosed(node, error))
             outcome.failed.append(diagnostic)
             emit(NodeFailed(node.address, node.action, label, time.perf_counter() - begun, diagnostic))
             return False

@@ -96,7 +96,8 @@ def _dump(resource: Resource) -> dict[str, Any]:
 
 
 def _diagnostic(model: type[Resource], error: Any, address: str) -> Diagnostic:
-    path = ".".join(str(part) for part in error["loc"])
+    location = tuple(error["loc"])
+    path = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
         names = [name for name, policy in policies(model).items() if not policy.computed]
         return Diagnostic(
@@ -105,6 +106,7 @@ def _diagnostic(model: type[Resource], error: Any, address: str) -> Diagnostic:
             f'{model.type} has no field "{path}".{did_you_mean(path, names)}',
             f"Its fields are: {', '.join(names)}.",
             address=address,
+            path=location,
         )
     if error["type"] == "missing":
         return Diagnostic(
@@ -113,6 +115,7 @@ def _diagnostic(model: type[Resource], error: Any, address: str) -> Diagnostic:
             f'{model.type} needs the field "{path}".',
             f'Add "{path}:" to the resource.',
             address=address,
+            path=location,
         )
     text = str(error["msg"])
     return Diagnostic(
@@ -121,4 +124,5 @@ def _diagnostic(model: type[Resource], error: Any, address: str) -> Diagnostic:
         f'The field "{path}" of {model.type} cannot be {error.get("input")!r}: {text[:1].lower()}{text[1:]}.',
         "Correct the value.",
         address=address,
+        path=location,
     )

@@ -7,12 +7,13 @@ Raw resources are taken as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlinfra.blueprint.expressions import evaluate
 from mlinfra.blueprint.loader import Blueprint, Component
 from mlinfra.engine.catalog import Catalog
+from mlinfra.engine.placing import placed
 from mlinfra.engine.plan import Note
 from mlinfra.engine.values import MISSING, at_path, is_unknown
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError, did_you_mean
@@ -80,17 +81,14 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
             lowering = _Collector(place, address, environment.provider, runtime, desire, shared)
             desire.outputs[address] = dict(recipe(model, lowering))
         except DiagnosticError as error:
-            position = blueprint.position(tuple(address.split(".", 1)))
-            problems += [_placed(d, address, position) for d in error.diagnostics]
+            problems += [_placed(d, address, blueprint) for d in error.diagnostics]
     for address, raw in blueprint.resources.items():
         fields = raw.fields
         try:
             if has_token(fields):
                 fields = _with_outputs(fields, desire)
         except DiagnosticError as error:
-            problems += [
-                _placed(d, address, blueprint.position(tuple(address.split(".", 1)))) for d in error.diagnostics
-            ]
+            problems += [_placed(d, address, blueprint) for d in error.diagnostics]
             continue
         desire.resources[address] = Desired(address, raw.type, fields, _needs(fields, ()), address, "")
     if problems:
@@ -98,18 +96,8 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
     return desire
 
 
-def _placed(diagnostic: Diagnostic, address: str, position: Any) -> Diagnostic:
-    if diagnostic.position is not None:
-        return diagnostic
-    return Diagnostic(
-        diagnostic.code,
-        diagnostic.summary,
-        diagnostic.detail,
-        diagnostic.remedy,
-        position,
-        diagnostic.address or address,
-        diagnostic.severity,
-    )
+def _placed(diagnostic: Diagnostic, address: str, blueprint: Blueprint) -> Diagnostic:
+    return placed(diagnostic if diagnostic.address else replace(diagnostic, address=address), blueprint)
 
 
 def _typed(component: Component, desire: Desire, blueprint: Blueprint) -> Any:
