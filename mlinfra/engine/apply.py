@@ -77,15 +77,20 @@ def apply(
     started = time.perf_counter()
     nodes = {node.id: node for node in plan.nodes}
     resources = dict(state.resources)
+    gone = [address for address, record in plan.records.items() if record is None and address in resources]
     for address, record in plan.records.items():
-        if record is None:
-            resources.pop(address, None)
-        else:
+        if record is not None:
             resources[address] = ResourceState.from_json(address, record)
     views = _views(plan, desired, resources, catalog)
     steps = Steps(plan, desired, resources, views, run, catalog, clients, place, emit, interrupt, wait_timeout)
     emit(ApplyStarted(len(nodes)))
     outcome = Outcome()
+    for address in gone:
+        node = _tidying(resources[address])
+        try:
+            steps.execute(node)
+        except Exception as error:  # as below
+            outcome.failed.append(placed(_diagnosed(node, error)))
 
     def execute(name: str) -> bool:
         node = nodes[name]
@@ -121,6 +126,19 @@ def apply(
     outcome.seconds = time.perf_counter() - started
     emit(ApplyFinished(len(walked.done), len(walked.failed), len(walked.skipped), outcome.seconds, outcome.interrupted))
     return outcome
+
+
+def _tidying(entry: ResourceState) -> Node:
+    """The delete of an object that is gone already: it clears what its provider keeps about it, and the state's entry."""
+    return Node(
+        id=f"{entry.address}!delete",
+        address=entry.address,
+        type=entry.type,
+        action="delete",
+        component=entry.component,
+        before=decode(entry.fields),
+        object_id=entry.id,
+    )
 
 
 def _views(

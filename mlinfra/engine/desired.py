@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlinfra.engine.values import absent, conceal, conceal_all, is_unknown, reveal
+from mlinfra.engine.values import absent, conceal, conceal_all, decode, is_unknown, restored, reveal, stand_in
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import policies
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.refs import UNKNOWN
 from mlinfra.sdk.resource import Fields, Resource
+from mlinfra.state.snapshot import ResourceState
 
 Locate = Callable[[tuple[str, ...]], Any]
 
@@ -36,7 +37,7 @@ def form(model: type[Resource], resolved: Mapping[str, Any], place: Place, addre
     Errors: DiagnosticError naming each field that the type refuses.
     """
     unknown = {name: value for name, value in resolved.items() if is_unknown(value)}
-    plain = {name: reveal(value) for name, value in resolved.items() if name not in unknown}
+    plain = {name: reveal(stand_in(value)) for name, value in resolved.items() if name not in unknown}
     try:
         values = _dump(instance(model, plain, address)) if not unknown else _partial(model, plain, unknown, address)
         if not unknown:
@@ -46,7 +47,8 @@ def form(model: type[Resource], resolved: Mapping[str, Any], place: Place, addre
             [Diagnostic("resource-invalid", "Invalid resource", str(error), error.remedy, address=address)]
         ) from error
     fields: Fields = {}
-    for name, value in values.items():
+    for name, found in values.items():
+        value = restored(found, resolved.get(name))
         if absent(value):
             continue
         policy = policies(model).get(name)
@@ -55,6 +57,15 @@ def form(model: type[Resource], resolved: Mapping[str, Any], place: Place, addre
         else:
             fields[name] = conceal(value, resolved.get(name))
     return Form(fields, not unknown)
+
+
+def applied(model: type[Resource], entry: ResourceState, place: Place) -> Fields:
+    """What was last applied, in the form that is compared: what the state recorded as desired. Secrets are fingerprints."""
+    stored: Fields = decode(entry.desired)
+    try:
+        return form(model, stored, place, entry.address).fields
+    except DiagnosticError:
+        return stored  # its type refuses now what it took then; or a secret's stand-in, where it checks the secret's form
 
 
 def instance(model: type[Resource], fields: Mapping[str, Any], address: str) -> Resource:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlinfra.engine.catalog import Catalog, Clients
-from mlinfra.engine.desired import Form, form, instance
+from mlinfra.engine.desired import Form, applied, form, instance
 from mlinfra.engine.diff import changes
 from mlinfra.engine.events import Emit, NodeProgress
 from mlinfra.engine.interrupt import Interrupt
@@ -96,7 +96,7 @@ class Steps:
         op = self._operation(node)
         before = node.before
         entry = self.resources[node.address]
-        found = changes(model, self._applied(model, entry), wanted.fields, before, self.plan.salt)
+        found = changes(model, applied(model, entry, self.place), wanted.fields, before, self.plan.salt)
         live: Fields | None = None
         known = Known(node.address, node.object_id, reveal(before))
         if found:
@@ -176,9 +176,6 @@ class Steps:
             missing = ", ".join(name for name, value in resolved.items() if is_unknown(value))
             raise ProviderError(f"a value it refers to is still not known ({missing})")
         return resolved, form(model, resolved, self.place, node.address), model
-
-    def _applied(self, model: type[Resource], entry: ResourceState) -> Mapping[str, Any]:
-        return form(model, decode(entry.desired), self.place, entry.address).fields
 
     def _operation(self, node: Node) -> Operation:
         digest = hashlib.sha256(f"{self.plan.created_at}/{self.plan.lineage}/{self.plan.serial}/{node.id}".encode())

@@ -344,3 +344,30 @@ def test_an_interrupt_finishes_what_runs_and_starts_nothing_new(lab: Lab) -> Non
     lab.world.after = lambda verb, object_id: None
     lab.apply()
     assert lab.plan().empty
+
+
+def test_what_is_gone_already_is_tidied_up_without_being_a_change(lab: Lab) -> None:
+    lab.write(CHAIN)
+    lab.apply()
+    lab.world.objects.clear()
+    lab.world.calls.clear()
+    plan = lab.plan(destroy=True)
+    assert plan.empty
+    assert all("gone already" in note.text for note in plan.notes)
+    outcome = lab.apply(destroy=True)
+    assert outcome is not None
+    assert outcome.succeeded
+    assert sorted(lab.world.calls) == [("delete", f"fake.thing:{name}") for name in "abc"]
+    assert not lab.state().resources
+
+
+def test_drift_beside_a_secret_is_mended(lab: Lab) -> None:
+    lab.write({"a": {"size": 1, "password": "hush"}})
+    lab.apply()
+    lab.world.objects["fake.thing:a"]["size"] = 10
+    assert [(c.path, c.reason) for n in lab.plan().nodes for c in n.changes] == [("size", "drift")]
+    outcome = lab.apply()
+    assert outcome is not None
+    assert outcome.succeeded
+    assert lab.world.objects["fake.thing:a"]["password"] == "hush"
+    assert lab.plan().empty
