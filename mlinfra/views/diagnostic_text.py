@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mlinfra.sdk.diagnostics import Diagnostic
-from mlinfra.views.lines import Line
+from mlinfra.views.lines import Line, Style, folded
 
 
-def diagnostic_lines(diagnostics: Iterable[Diagnostic]) -> list[Line]:
-    """Each diagnostic: a headline, its place with the source line, the reason, the remedy."""
+def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int | None = None) -> list[Line]:
+    """Each diagnostic: a headline, its place with the source line, the reason, the remedy. Sentences are folded at ``width``."""
     lines: list[Line] = []
     for diagnostic in diagnostics:
-        style = "error" if diagnostic.severity == "error" else "warning"
+        style: Style = "error" if diagnostic.severity == "error" else "warning"
         word = "Error" if diagnostic.severity == "error" else "Warning"
         lines.append([(f"{word}: ", style), (diagnostic.summary, "bold"), (f"  [{diagnostic.code}]", "dim")])
         position = diagnostic.position
@@ -23,9 +23,10 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic]) -> list[Line]:
                 lines.append([(f"  {number} | ", "dim"), (position.text.rstrip(), "")])
                 lines.append([(" " * (len(number) + 3) + "| ", "dim"), (" " * (position.column - 1) + "^", style)])
         for text in diagnostic.detail.splitlines():
-            lines.append([(f"  {text}", "")])
+            # Lines of a log that a message quotes keep their shape.
+            lines += [[(text, "")] for text in folded(text, None if text.startswith(" ") else width, "  ")]
         if diagnostic.remedy:
-            lines.append([(f"  {diagnostic.remedy}", "good")])
+            lines += [[(text, "good")] for text in folded(diagnostic.remedy, width, "  ")]
         lines.append([])
     return lines
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 
 from mlinfra.engine.plan import Action, Change, Node, Plan
-from mlinfra.views.lines import Line, Style, seconds, shown
+from mlinfra.views.lines import Line, Style, counted, seconds, shown
 
 _SYMBOLS: dict[Action, tuple[str, Style, str]] = {
     "create": ("+", "add", "create"),
@@ -30,15 +30,25 @@ def plan_lines(plan: Plan, *, details: bool = False) -> list[Line]:
     lines: list[Line] = []
     if plan.empty:
         lines += _notes(plan)
-        lines.append(
-            [("No changes.", "bold"), (f" {plan.unchanged} resources are as the blueprint says", ""), (".", "")]
-        )
+        said = f" {counted(plan.unchanged, 'resource')} as the blueprint says."
+        if plan.destroy:
+            said = " Nothing is there that could be destroyed."
+        lines.append([("No changes.", "bold"), (said, "")])
         lines.append(_cost(plan))
         return lines
     groups: dict[str, list[Node]] = {}
     for node in plan.shown():
         groups.setdefault(node.component, []).append(node)
+    alone = False
     for component, nodes in groups.items():
+        if [node.address for node in nodes] == [component]:
+            # A resource of its own is no group.
+            lines += _node(nodes[0], component, details, of=f"{component}  ")
+            alone = True
+            continue
+        if alone:
+            lines.append([])
+        alone = False
         head: Line = [(component, "bold")]
         told = [h for h in plan.headlines if h.component == component]
         for number, headline in enumerate(told):
@@ -50,6 +60,8 @@ def plan_lines(plan: Plan, *, details: bool = False) -> list[Line]:
         lines.append(head)
         for node in nodes:
             lines += _node(node, component, details)
+        lines.append([])
+    if alone:
         lines.append([])
     lines += _notes(plan)
     lines.append([(summary(plan), "bold")])
@@ -70,9 +82,11 @@ def summary(plan: Plan) -> str:
 
 def _cost(plan: Plan) -> Line:
     cost = plan.cost
-    objects = f"{cost.objects} object{'' if cost.objects == 1 else 's'}"
-    calls = f"{cost.calls} call{'' if cost.calls == 1 else 's'}"
-    return [(f"{objects} read in {calls}, {seconds(cost.seconds)}.", "dim")]
+    if not cost.objects:
+        return [("Nothing is there yet, so nothing was read.", "dim")]
+    return [
+        (f"{counted(cost.objects, 'object')} read in {counted(cost.calls, 'call')}, {seconds(cost.seconds)}.", "dim")
+    ]
 
 
 def _notes(plan: Plan) -> list[Line]:
@@ -88,12 +102,16 @@ def short(node: Node, component: str) -> str:
     if node.label:
         return node.label
     inner = node.address.removeprefix(f"{component}/")
-    return node.type if inner == component else inner.replace(".", " ", 1)
+    if inner == component:
+        return node.type
+    word, _, name = inner.partition(".")
+    return word if word == name or not name else f"{word} {name}"
 
 
-def _node(node: Node, component: str, details: bool) -> Iterator[Line]:
+def _node(node: Node, component: str, details: bool, of: str = "") -> Iterator[Line]:
     symbol, style, verb = _SYMBOLS[node.action]
-    line: Line = [(f"  {symbol} ", style), (short(node, component), "")]
+    indent = "" if of else "  "
+    line: Line = [(f"{indent}{symbol} ", style), (of, "bold"), (short(node, component), "")]
     changes = node.changes
     if node.summary:
         line.append((f"  {node.summary}", style if node.action != "create" else "dim"))
