@@ -93,7 +93,12 @@ class Decider:
                 raise DiagnosticError([_unreadable(resource.address, live)])
             self._moving.add(resource.address)
             live = decode(entry.fields) if entry is not None else None
-        if entry is not None and live is not None and self._as_before(resource, resolved, entry, live, needs):
+        if (
+            entry is not None
+            and live is not None
+            and not model.looks_outside
+            and self._as_before(resource, resolved, entry, live, needs)
+        ):
             self._views.put(resource.address, resource.type, live)
             return Decision()
         wanted = form(model, resolved, self._place, resource.address)

@@ -63,9 +63,15 @@ def applied(model: type[Resource], entry: ResourceState, place: Place) -> Fields
     """What was last applied, in the form that is compared: what the state recorded as desired. Secrets are fingerprints."""
     stored: Fields = decode(entry.desired)
     try:
-        return form(model, stored, place, entry.address).fields
+        found = form(model, stored, place, entry.address).fields
+        if model.looks_outside:  # what its fields mean now need not be what they meant then: that was read afterwards
+            then = decode(entry.fields)
+            return {name: then.get(name, value) for name, value in found.items()}
+        return found
     except DiagnosticError:
-        return stored  # its type refuses now what it took then; or a secret's stand-in, where it checks the secret's form
+        return (
+            stored  # its type refuses now what it took then; or a secret's stand-in, where it checks the secret's form
+        )
 
 
 def instance(model: type[Resource], fields: Mapping[str, Any], address: str) -> Resource:

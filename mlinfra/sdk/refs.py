@@ -50,6 +50,10 @@ class Sensitive(str):
 
     __slots__ = ()
 
+    def __new__(cls, text: str) -> Sensitive:
+        # Of one that is concealed already it takes the text itself: `str()` of it would be "(sensitive)".
+        return super().__new__(cls, str.__str__(text))
+
     def __repr__(self) -> str:
         return "(sensitive)"
 
