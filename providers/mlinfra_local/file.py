@@ -32,6 +32,7 @@ class LocalFile(Resource):
     """
 
     type: ClassVar[str] = "local.file"
+    looks_outside: ClassVar[bool] = True
 
     path: Annotated[str, REPLACE]
     """Where it lies, relative to the blueprint's folder."""

@@ -34,6 +34,7 @@ class LocalFolder(Resource):
 
     type: ClassVar[str] = "local.folder"
     holds_data: ClassVar[bool] = True
+    looks_outside: ClassVar[bool] = True
 
     path: Annotated[str, REPLACE]
     """Where it lies, relative to the blueprint's folder."""
@@ -204,9 +205,11 @@ class LocalFolder(Resource):
         told = []
         if len(files) < len(changes):  # the blueprint's files changed
             told += [f"{_listed(missing)} → copied"] if missing else []
-            other = [name for name in files if name not in missing]
+            gone = [name for name, change in files.items() if change.new is None]
+            other = [name for name in files if name not in missing and name not in gone]
             told += [f"{_listed(other)} changed → copied again, unless edited"] if other else []
-            return ", ".join(told) or "files left its contents → removed, unless edited"
+            told += [f"{_listed(gone)} left → removed, unless edited"] if gone or not told else []
+            return ", ".join(told)
         if len(missing) < len(files):
             return None
         return f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing → put back"
@@ -248,6 +251,9 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """The first names of files, or what stands for them where a diff does not name them."""
+    if not names:
+        return "files"
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

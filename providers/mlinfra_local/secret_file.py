@@ -45,6 +45,7 @@ class LocalSecretFile(Resource):
 
     type: ClassVar[str] = "local.secret_file"
     noun: ClassVar[str] = "secret"
+    looks_outside: ClassVar[bool] = True
 
     path: Annotated[str, REPLACE]
     """Where it lies, relative to the blueprint's folder."""

@@ -182,7 +182,7 @@ def test_folders_of_seeds_that_left_go_with_them(bench: Bench) -> None:
     bench.subject("local.folder", path="lake", contents="seeds").apply()
     shutil.rmtree(bench.root / "seeds" / "a")
     folder = bench.subject("local.folder", path="lake", contents="seeds")
-    assert folder.told(str(bench.root / "lake")) == "files left its contents → removed, unless edited"
+    assert folder.told(str(bench.root / "lake")) == "files left → removed, unless edited"
     folder.apply()
     assert files_left(bench.root / "lake") == []
 
