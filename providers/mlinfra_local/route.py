@@ -21,6 +21,8 @@ from mlinfra_local.file import remove
 from mlinfra_local.paths import inside, refused
 from mlinfra_local.writing import write
 
+SETTINGS: Final = frozenset({"health", "sticky", "timeout", "hold", "repeat", "metrics"})
+"""Fields whose values tell by themselves what changes."""
 PATIENCE: Final = 30.0
 """Seconds until the gateway must have taken a configuration over; it looks five times a second."""
 
@@ -36,6 +38,18 @@ class RouteTarget(BaseModel):
     shadow: bool = False
 
 
+class RouteHealth(BaseModel):
+    """How each server is asked whether it can answer: any answer below 400. Times are seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field("/health", pattern=r"^/")
+    every: float = Field(5.0, gt=0)
+    timeout: float = Field(2.0, gt=0)
+    failures: int = Field(3, ge=1)
+    """Failures in a row until it gets no request. A refused connection counts as all of them."""
+
+
 class LocalRoute(Resource):
     """Weights, health checks and shadows of a running gateway."""
 
@@ -46,14 +60,18 @@ class LocalRoute(Resource):
     url: str
     """Where the gateway listens."""
     targets: Annotated[list[RouteTarget], keyed_by("name")]
-    health: str = "/health"
-    """The path asked of each target; one that does not answer below 400 gets no request."""
+    health: RouteHealth = Field({}, validate_default=True)
     sticky: str | None = None
     """A request header whose value keeps a caller on one target."""
+    timeout: float = Field(60.0, gt=0)
+    """Seconds that a target may take to answer."""
     hold: float = Field(60.0, ge=0)
     """Seconds that a request waits while no target can take it, as during a restart."""
-    repeat: bool = True
-    """Whether a request is sent again if its target closed the connection without any answer."""
+    repeat: bool = False
+    """Whether a request that a target left unanswered is sent again whatever its method; GET, HEAD, OPTIONS, PUT and DELETE
+    always are. Only where asking twice changes nothing."""
+    metrics: str | None = Field(None, pattern=r"^/")
+    """The path at which targets tell Prometheus metrics: there the gateway tells those of all."""
 
     @classmethod
     def normalise(cls, fields: Fields, place: Any) -> Fields:
@@ -122,6 +140,9 @@ class LocalRoute(Resource):
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
         told: list[str] = []
         for change in changes:
+            if change.path.partition(".")[0] in SETTINGS:
+                told.append(f"{change.path} {_shown(change.old)} → {_shown(change.new)}")
+                continue
             if change.path != "targets" or not isinstance(change.old, list) or not isinstance(change.new, list):
                 return None
             told += _moves(change.old, change.new)
@@ -153,6 +174,10 @@ def _moves(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
         elif was != item:
             told.append(f"{name} moves to {item['url']}")
     return told
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _weight(item: Mapping[str, Any]) -> str:
