@@ -64,8 +64,13 @@ def schema() -> None:
     import json
 
     from mlinfra.blueprint.schema import json_schema
+    from mlinfra.engine.catalog import Catalog
+    from mlinfra.sdk.provider import load
 
-    typer.echo(json.dumps(json_schema(_models()), indent=2))
+    catalog = Catalog()
+    providers = (catalog.provider(name) for name in catalog.names())
+    settings = {provider.name: load(provider.settings) for provider in providers if provider.settings}
+    typer.echo(json.dumps(json_schema(_models(), settings), indent=2))
 
 
 def kinds(

@@ -8,7 +8,6 @@ from typing import Final
 from mlinfra.sdk.diagnostics import Diagnostic
 from mlinfra.views.lines import Line, Style, folded
 
-
 LONGEST: Final = 120
 """Characters of a source line that are shown."""
 
