@@ -54,7 +54,19 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
         service = _service(name, variant_name, endpoint, model, folders, lowering)
         targets.append(Target(variant_name, service, "http", weight=variant.weight, shadow=variant.shadow))
         versions[variant_name] = model.version
-        lowering.headline(variant_name, model.version)
+        served = lowering.resource(
+            "modelserver.deployment",
+            variant_name,
+            {
+                "url": service.urls["http"],
+                "model": model.model,
+                "version": model.version,
+                "start": endpoint.health.start,
+            },
+            after=(service.address,),
+            label=f"{variant_name} serving",
+        )
+        lowering.headline(variant_name, served.ref("version"))
     route = lowering.route(_route(name, endpoint, targets))
     lowering.share("variants", tuple(endpoint.variants))
     outputs: dict[str, Any] = {"url": route.url}

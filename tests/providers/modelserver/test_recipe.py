@@ -11,6 +11,7 @@ import pytest
 
 from mlinfra.kinds.endpoint import Endpoint
 from mlinfra.sdk.diagnostics import DiagnosticError
+from mlinfra.sdk.lowering import Handle
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.refs import ref, slot
 from mlinfra.sdk.workload import (
@@ -45,11 +46,16 @@ class Collected:
     notes: dict[str, str] = field(default_factory=dict)
     checks: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     linked: dict[str, list[Any]] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
     root: Path = Path("/b")
 
     @property
     def place(self) -> Place:
         return Place("fraud", "laptop", self.root, self.root / ".mlinfra" / "laptop")
+
+    def resource(self, type: str, name: str, fields: Any, *, after: Any = (), label: str = "") -> Handle:
+        self.resources[f"{type}.{name}"] = dict(fields)
+        return Handle(f"{self.component}/{type.rpartition('.')[2]}.{name}")
 
     def outputs(self, component: str) -> Any:
         assert component == REGISTRY
@@ -111,7 +117,9 @@ def test_the_version_stands_in_the_file_that_is_read_again_and_nowhere_else() ->
     assert CHAMPION not in str(rest)
     assert service.probe is not None
     assert (service.probe.path, service.probe.timeout) == ("/ready", 180.0)
-    assert found.headlines == {"champion": CHAMPION}
+    served = found.resources["modelserver.deployment.champion"]
+    assert (served["model"], served["version"], served["start"]) == ("fraud", CHAMPION, 180.0)
+    assert found.headlines == {"champion": ref("endpoint.fraud/deployment.champion", "version")}
     assert not found.notes
 
 
@@ -256,10 +264,11 @@ def test_a_model_in_a_folder_of_the_blueprint(tmp_path: Path) -> None:
     # Another content is another version; what Python leaves behind is not content.
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "x.pyc").write_bytes(b"x")
-    assert lowered(Collected(root=tmp_path), variants=variants).headlines == {"old": told["version"]}
+    again = lowered(Collected(root=tmp_path), variants=variants)
+    assert again.resources["modelserver.deployment.old"]["version"] == told["version"]
     (folder / "MLmodel").write_text("flavors: {python_function: {}}")
     changed = lowered(Collected(root=tmp_path), variants=variants)
-    assert changed.headlines != {"old": told["version"]}
+    assert changed.resources["modelserver.deployment.old"]["version"] != told["version"]
     assert changed.services["old"].command == service.command
 
 

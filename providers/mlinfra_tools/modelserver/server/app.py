@@ -238,8 +238,8 @@ class App:
     async def _ready(self, request: Request) -> Response:
         status = self._deployment.status()
         code = {"ready": 200, "loading": 503, "failed": 500}[status["state"]]
-        # Without the token only how it does, not what it serves.
-        told = status if self._token is None else {"state": status["state"]}
+        # Reasons may name places: they are for those who have the token, at /config.
+        told = status if self._token is None else {name: status[name] for name in ("state", "wanted", "in_force")}
         return json_response(told, code)
 
     async def _config(self, request: Request) -> Response:
