@@ -17,10 +17,10 @@ from mlinfra.sdk.fields import REPLACE, keyed_by
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource, Status
 from mlinfra_local import marks
 from mlinfra_local.client import LocalClient
-from mlinfra_local.file import remove
+from mlinfra_local.file import claimed, remove, rewrite
 from mlinfra_local.paths import inside, refused
-from mlinfra_local.writing import write
 
+MODE: Final = 0o600
 SETTINGS: Final = frozenset({"health", "sticky", "timeout", "hold", "repeat", "metrics"})
 """Fields whose values tell by themselves what changes."""
 PATIENCE: Final = 30.0
@@ -83,7 +83,7 @@ class LocalRoute(Resource):
         try:
             text = path.read_text("utf-8", "replace")
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            return {"path": known.id} if marks.begun(client, known.id) else None
         except OSError as error:
             raise refused(error, path) from error
         mark = marks.find(client, known.id)
@@ -95,24 +95,25 @@ class LocalRoute(Resource):
         return {**config, **told} if isinstance(config, dict) else told
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        mine = marks.ours(marks.find(client, self.path), op)
-        return self.path if mine and Path(self.path).is_file() else None
+        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_file()) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
-        marks.claim(client, self.path, op, there=Path(self.path).exists())
-        self._write(client, op)
+        claimed(client, self.path, self._config(), MODE, op)
+        self._note(client, op)
         return Created(self.path)
 
     def update(self, client: LocalClient, known: Known, changes: Sequence[FieldChange], op: Operation) -> Fields | None:
-        self._write(client, op)
+        rewrite(client, known.id, self._config(), MODE)
+        self._note(client, op)
         return None
 
-    def _write(self, client: LocalClient, op: Operation) -> None:
-        mark = marks.find(client, self.path)
-        parents = mark.parents if mark else ()
-        marks.put(client, marks.Mark(self.path, dict(op.owner), parents, {"url": self.url}))
+    def _config(self) -> bytes:
         config = self.model_dump(mode="json", exclude={"path", "url"}, exclude_none=True)
-        write(Path(self.path), (json.dumps(config, indent=1, sort_keys=True) + "\n").encode())
+        return (json.dumps(config, indent=1, sort_keys=True) + "\n").encode()
+
+    def _note(self, client: LocalClient, op: Operation) -> None:
+        """Remember where the gateway listens, which is none of its business."""
+        marks.put(client, marks.Mark(self.path, dict(op.owner), notes={"url": self.url}))
 
     @classmethod
     def delete(cls, client: LocalClient, known: Known, op: Operation) -> None:
