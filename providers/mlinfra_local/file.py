@@ -77,7 +77,7 @@ class LocalFile(Resource):
             raw = path.read_bytes()
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return {"path": known.id} if marks.begun(client, known.id) else None
+            return {"path": known.id} if marks.find(client, known.id) else None
         except IsADirectoryError:
             raise ProviderError(f"{path} was a file and is a folder now", remedy="Move the folder away.") from None
         except OSError as error:
@@ -90,7 +90,7 @@ class LocalFile(Resource):
         }
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_file()) else None
+        return self.path if marks.ours(marks.find(client, self.path), op) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         assert self.content is not None
@@ -108,6 +108,8 @@ class LocalFile(Resource):
 
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
+        if any(change.path == "mode" and change.old is None for change in changes):
+            return "deleted → written again"
         told = []
         for change in changes:
             if change.path == "mode":
@@ -148,8 +150,6 @@ def rewrite(client: LocalClient, path: str, content: bytes, mode: int) -> None:
     for left in leftovers(target):
         left.unlink(missing_ok=True)
     write(target, content, mode, within=parents(client, target))
-    if (mark := marks.find(client, path)) is not None:
-        marks.made(client, mark)
 
 
 def remove(client: LocalClient, path: str) -> None:

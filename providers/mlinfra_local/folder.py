@@ -89,7 +89,7 @@ class LocalFolder(Resource):
         try:
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return {"path": known.id} if marks.begun(client, known.id) else None
+            return {"path": known.id} if marks.find(client, known.id) else None
         except OSError as error:
             raise refused(error, path) from error
         if not stat.S_ISDIR(mode):
@@ -107,7 +107,7 @@ class LocalFolder(Resource):
         }
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_dir()) else None
+        return self.path if marks.ours(marks.find(client, self.path), op) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         path = Path(self.path)
@@ -159,7 +159,7 @@ class LocalFolder(Resource):
         except OSError as error:
             raise refused(error, path) from error
         notes = {"files": self.files, "contents": self.contents, "data": self.data}
-        marks.put(client, replace(mark, owner=dict(op.owner), notes=notes, made=True))
+        marks.put(client, replace(mark, owner=dict(op.owner), notes=notes))
 
     @classmethod
     def delete(cls, client: LocalClient, known: Known, op: Operation) -> None:
@@ -198,6 +198,8 @@ class LocalFolder(Resource):
 
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
+        if any(change.path == "mode" and change.old is None for change in changes):
+            return "deleted → made again"
         if {change.path.partition(".")[0] for change in changes} - {"files", "seeded"}:
             return None
         files = {change.path.removeprefix("files."): change for change in changes if change.path != "seeded"}
