@@ -236,7 +236,7 @@ def test_bad_data_is_a_verdict_with_a_sentence(server: MonitorServer, rows: Rows
         server.table(server.reference, seed=0)
         result = check(server.url)
         assert result.passed, result
-        assert result.summary.startswith("verdict ok, score 0 on 300 rows")
+        assert result.summary.startswith("ok, score 0 on 300 rows")
 
 
 def test_history_outlives_a_kill_and_a_missed_look_is_made_good(server: MonitorServer, rows: Rows) -> None:

@@ -41,7 +41,7 @@ def check(monitor: Monitor, every: float | None = 3600.0) -> tuple[bool, str]:
 @pytest.mark.parametrize("word", ["ok", "breach"])
 def test_a_verdict_of_late_passes_without_a_look(word: str) -> None:
     monitor = Monitor(word)
-    assert check(monitor) == (True, f"verdict {word}, score 0.25 on 300 rows: so it is")
+    assert check(monitor) == (True, f"{word}, score 0.25 on 300 rows: so it is")
     assert monitor.asked == 0
 
 
@@ -50,12 +50,12 @@ def test_a_verdict_of_late_passes_without_a_look(word: str) -> None:
     [Monitor(None), Monitor("ok", ago=4000), Monitor("too_little"), Monitor("error"), Monitor("ok", in_force="c2")],
 )
 def test_what_tells_nothing_now_is_looked_at_again(monitor: Monitor) -> None:
-    assert check(monitor) == (True, "verdict ok, score 0.25 on 300 rows: so it is")
+    assert check(monitor) == (True, "ok, score 0.25 on 300 rows: so it is")
     assert monitor.asked == 1
 
 
 def test_too_little_works_and_an_error_does_not() -> None:
-    assert check(Monitor(None, after="too_little")) == (True, "verdict too little: so it is")
+    assert check(Monitor(None, after="too_little")) == (True, "too little: so it is")
     assert check(Monitor(None, after="error")) == (False, "it cannot tell: so it is")
 
 
