@@ -171,7 +171,7 @@ class Monitor(Kind, Scheduled):
     @field_validator("columns", "variants")
     @classmethod
     def _once(cls, names: list[str]) -> list[str]:
-        plain = [name for name in names if not opaque(name)]
+        plain = [] if opaque(names) else [name for name in names if not opaque(name)]
         twice = sorted({name for name in plain if plain.count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} stands in it twice")
