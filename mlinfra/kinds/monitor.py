@@ -52,7 +52,7 @@ class Notify(Part):
     @field_validator("webhook")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
+        if not opaque(value) and not value.startswith(("http://", "https://")):
             raise ValueError("must be a URL that begins with http:// or https://")
         return value
 
