@@ -19,7 +19,7 @@ from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation,
 from mlinfra_local import marks
 from mlinfra_local.client import LocalClient
 from mlinfra_local.paths import guard, inside, parents, prune, refused, source
-from mlinfra_local.writing import leftovers, write
+from mlinfra_local.writing import discard_unfinished, write
 
 
 class LocalFile(Resource):
@@ -147,8 +147,6 @@ def rewrite(client: LocalClient, path: str, content: bytes, mode: int) -> None:
     """
     target = Path(path)
     guard(client, target)
-    for left in leftovers(target):
-        left.unlink(missing_ok=True)
     write(target, content, mode, within=parents(client, target))
 
 
@@ -166,8 +164,8 @@ def remove(client: LocalClient, path: str) -> None:
             remedy="Remove it yourself if it is not needed, then apply again.",
         )
     try:
-        for item in (target, *leftovers(target)):
-            item.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+        discard_unfinished(target)
     except NotADirectoryError:
         pass  # its folder is gone, and a file of somebody else stands in its place
     except OSError as error:

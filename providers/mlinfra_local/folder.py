@@ -20,7 +20,7 @@ from mlinfra_local import marks
 from mlinfra_local.client import LocalClient
 from mlinfra_local.file import octal
 from mlinfra_local.paths import forget_made, guard, inside, parents, prune, refused, source, was_made
-from mlinfra_local.writing import leftovers, write
+from mlinfra_local.writing import discard_unfinished, write
 
 
 class LocalFolder(Resource):
@@ -146,8 +146,7 @@ class LocalFolder(Resource):
             for name, wanted in self.files.items():
                 target = path / name
                 guard(client, target)
-                for left in leftovers(target):
-                    left.unlink(missing_ok=True)
+                discard_unfinished(target)
                 if target.is_file() and (before.get(name) in (None, wanted) or digest(target) != before[name]):
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)

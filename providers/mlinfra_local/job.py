@@ -100,8 +100,11 @@ class LocalJob(Resource):
         }
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        record = _folder(client, self.name).record()
-        return self.name if record is not None and dict(record.owner) == dict(op.owner) else None
+        folder = _folder(client, self.name)
+        record = folder.record()
+        if record is None:  # a run was cut off before it wrote one
+            return self.name if folder.path.exists() else None
+        return self.name if dict(record.owner) == dict(op.owner) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         record = _folder(client, self.name).record()
