@@ -436,6 +436,19 @@ def test_a_target_that_is_not_ready_yet_is_asked_no_more_until_it_is(gateway: Ga
         assert who([gateway.ask() for _ in range(10)]) == {"a": 5, "b": 5}
 
 
+def test_one_that_says_it_is_well_and_takes_nothing_is_not_asked_without_end(gateway: Gateway) -> None:
+    with upstreams("a") as (a,):
+        gateway.use(at(a), hold=1)
+        a.mode = "busy"
+        assert gateway.ask().status_code == 503
+        assert 2 <= len(a.seen) <= 10
+        # Whoever asks how it does gets one try.
+        before = len(a.seen)
+        gateway.use(at(a), hold=1, health={"path": "/healthy"}, healthy=False)
+        gateway.until(lambda: len(a.seen) > before)
+        assert gateway.http.get("/healthy").status_code == 503
+
+
 def test_an_ill_target_gets_nothing_after_so_many_failures(gateway: Gateway) -> None:
     with upstreams("a", "b") as (a, b):
         gateway.use(at(a), at(b), health={"path": "/ping", "every": 0.05, "failures": 2})
