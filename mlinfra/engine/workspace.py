@@ -76,7 +76,11 @@ class Workspace(AbstractContextManager["Workspace"]):
             kinds=kind_model,
         )
         environment = blueprint.environment
-        catalog.provider(environment.provider)
+        try:
+            catalog.provider(environment.provider)
+        except DiagnosticError as error:
+            place_of = blueprint.position(("environments", environment.name, "provider"), key=False)
+            raise DiagnosticError([replace(each, position=place_of) for each in error.diagnostics]) from error
         work = blueprint.root / STATE_FOLDER / environment.name
         place = Place(
             blueprint=blueprint.name,
