@@ -222,6 +222,8 @@ class Workspace(AbstractContextManager["Workspace"]):
         parallelism: int,
         wait_timeout: float,
     ) -> Outcome:
+        for node in plan.nodes:  # what cannot be reached is told once, before anything begins
+            self.clients.of(node.type)
         return apply(
             plan,
             self.desire.resources,
