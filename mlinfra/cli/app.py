@@ -8,6 +8,9 @@ import typer
 
 from mlinfra.cli import ask, change, project
 
+# What typer raises for a command line that it does not understand; it has no public name.
+_Misspelt: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
 app = typer.Typer(
     name="mlinfra",
     help="Plan and apply ML platforms from one blueprint.",
@@ -51,20 +54,27 @@ def version(
 
 
 def run() -> int:
-    """Run the command line; returns the exit code. No stack trace reaches a user unless MLINFRA_DEBUG is set."""
+    """Run the command line; returns the exit code. No stack trace reaches a user unless MLINFRA_DEBUG is set.
+
+    A command line that is not understood gives 1: 2 would tell a script of ``--detailed-exitcode`` that there are changes.
+    """
     import gc
     import os
 
     # A run makes many long-lived objects and few cycles: collecting them again and again is a third of the time.
     gc.set_threshold(100_000, 50, 100)
     try:
-        app()
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted.\n")
+        code = app(prog_name="mlinfra", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except _Misspelt as error:
+        error.show()  # type: ignore[attr-defined]  # every such exception has it
+        return 1
+    except (typer.Abort, KeyboardInterrupt):
+        sys.stderr.write("Interrupted. Nothing was changed.\n")
         return 130
     except BrokenPipeError:
+        # Who read the output has seen enough. What Python would still flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:

@@ -28,7 +28,8 @@ def status(
         from mlinfra.views.tables import status_lines, status_record
 
         rows = rows_of(workspace)
-        shown.lines(status_lines(rows, workspace.place.environment))
+        applied = len(workspace.backend.load().state.resources)
+        shown.lines(status_lines(rows, workspace.place.environment, applied))
         for row in rows:
             shown.record(status_record(row))
 
@@ -36,7 +37,7 @@ def status(
 def output(
     name: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[NAME]", help="One output: endpoint.fraud.url; without it all."),
+        typer.Argument(metavar="NAME", help="One output: endpoint.fraud.url; without it all."),
     ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Print secrets in plain text.")] = False,
     env: o.Environment = None,
@@ -64,7 +65,7 @@ def output(
 def show(
     what: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[PLAN|ADDRESS]", help="A saved plan, or an address; without it everything applied."),
+        typer.Argument(metavar="PLAN|ADDRESS", help="A saved plan, or an address; without it everything applied."),
     ] = None,
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
@@ -100,7 +101,7 @@ def show(
 
 def graph(
     resources: Annotated[bool, typer.Option("--resources", help="Resources instead of components.")] = False,
-    style: Annotated[str, typer.Option("--format", help="mermaid or dot.")] = "mermaid",
+    style: Annotated[str, typer.Option("--format", metavar="STYLE", help="mermaid or dot.")] = "mermaid",
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
     var: o.Variables = [],  # noqa: B006
@@ -122,7 +123,7 @@ def graph(
 
 def logs(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A component or a resource.")],
-    tail: Annotated[int, typer.Option("-n", "--tail", min=0, help="How many of the last lines.")] = 50,
+    tail: Annotated[int, typer.Option("-n", "--tail", metavar="N", min=0, help="How many of the last lines.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with new lines until Ctrl-C.")] = False,
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
@@ -146,7 +147,7 @@ def logs(
 def check(
     components: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(metavar="[COMPONENT]...", help="Only these; without them all."),
+        typer.Argument(metavar="COMPONENT", help="Only these; without them all."),
     ] = None,
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
@@ -155,7 +156,7 @@ def check(
     json: o.Json = False,
     no_color: o.NoColor = False,
 ) -> None:
-    """Prove that it works: read a feature, ask for a prediction, look at the registry and at the monitor's last run."""
+    """Prove that it works. Reads a feature, asks for a prediction, looks at the registry and at the monitor's last run."""
     chosen = Chosen(file, env, var, var_file, json=json, no_color=no_color)
     with opened(chosen) as (workspace, shown):
         from mlinfra.engine.inspect import check as outcomes_of

@@ -74,7 +74,7 @@ def plan(
 def apply(
     saved: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Argument(metavar="[PLAN]", help="A saved plan (plan --out); without it, plan first and ask."),
+        typer.Argument(metavar="PLAN", help="A saved plan (plan --out); without it, plan first and ask."),
     ] = None,
     auto_approve: o.AutoApprove = False,
     target: o.Targets = [],  # noqa: B006
@@ -95,7 +95,7 @@ def apply(
 ) -> None:
     """Make it so: plan, ask, and carry the plan out."""
     chosen = Chosen(file, env, var, var_file, json=json, json_into=json_into, no_color=no_color)
-    asked = {"targets": target, "excludes": exclude, "replace": replace, "adopt": adopt}
+    asked = {"targets": tuple(target), "excludes": tuple(exclude), "replace": tuple(replace), "adopt": tuple(adopt)}
     limits: dict[str, Any] = {"parallelism": parallelism, "allow_data_loss": allow_data_loss}
     timeouts = (lock_timeout, wait_timeout)
     if saved is not None:
@@ -121,7 +121,7 @@ def destroy(
 ) -> None:
     """Remove everything that mlinfra made in this environment."""
     chosen = Chosen(file, env, var, var_file, json=json, json_into=json_into, no_color=no_color)
-    asked = {"destroy": True, "targets": target, "excludes": exclude}
+    asked = {"destroy": True, "targets": tuple(target), "excludes": tuple(exclude)}
     limits: dict[str, Any] = {"parallelism": parallelism, "allow_data_loss": allow_data_loss}
     _change(chosen, "destroy", asked, "Destroy all this?", auto_approve, limits, (lock_timeout, "0"))
 
@@ -139,7 +139,7 @@ def run(
 ) -> None:
     """Run a job now and wait for its end."""
     chosen = Chosen(file, env, var, var_file, json=json, json_into=json_into, no_color=no_color)
-    with opened(chosen) as (workspace, shown), interruptible(shown) as interrupt:
+    with opened(chosen) as (workspace, shown), interruptible() as interrupt:
         from mlinfra.engine.running import run_job
 
         outcome = run_job(
@@ -162,16 +162,15 @@ def _change(
     limits: dict[str, Any],
     timeouts: tuple[str, str],
 ) -> None:
-    with opened(chosen) as (workspace, shown), interruptible(shown) as interrupt:
+    with opened(chosen) as (workspace, shown), interruptible() as interrupt:
         from mlinfra.engine.planner import Options
         from mlinfra.engine.workspace import Refused
         from mlinfra.views.plan_json import plan_record
         from mlinfra.views.plan_text import plan_lines
 
-        given = Options(**{name: value if isinstance(value, bool) else tuple(value) for name, value in asked.items()})
         try:
             plan, outcome = workspace.apply(
-                given,
+                Options(**asked),
                 command=command,
                 emit=shown.emit,
                 approve=asker(shown, auto_approve, question),
@@ -203,7 +202,7 @@ def _apply_saved(saved: Path, chosen: Chosen, limits: dict[str, Any], timeouts: 
 
         plan = Plan.from_json(read_text(saved, "saved plan"))
     chosen.environment = chosen.environment or plan.environment
-    with opened(chosen) as (workspace, shown), interruptible(shown) as interrupt:
+    with opened(chosen) as (workspace, shown), interruptible() as interrupt:
         from mlinfra.views.plan_json import plan_record
         from mlinfra.views.plan_text import plan_lines
 

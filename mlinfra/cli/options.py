@@ -9,13 +9,18 @@ import typer
 
 Environment = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time
-    typer.Option("-e", "--env", help="Environment of the blueprint (default: MLINFRA_ENV, or its default one)."),
+    typer.Option(
+        "-e", "--env", metavar="NAME", help="Environment of the blueprint (default: MLINFRA_ENV, or its default one)."
+    ),
 ]
 BlueprintPath = Annotated[
-    Path, typer.Option("-f", "--file", help="Blueprint: a file, or a folder of them.", show_default=True)
+    Path,
+    typer.Option("-f", "--file", metavar="PATH", help="Blueprint: a file, or a folder of them.", show_default=True),
 ]
 Variables = Annotated[list[str], typer.Option("--var", metavar="NAME=VALUE", help="Set a variable; may be repeated.")]
-VariableFiles = Annotated[list[Path], typer.Option("--var-file", help="YAML file of variables; may be repeated.")]
+VariableFiles = Annotated[
+    list[Path], typer.Option("--var-file", metavar="FILE", help="YAML file of variables; may be repeated.")
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines for machines.")]
 JsonInto = Annotated[
     Optional[Path],  # noqa: UP045
@@ -41,11 +46,15 @@ DataLoss = Annotated[
     list[str],
     typer.Option("--allow-data-loss", metavar="ADDRESS", help="Agree to lose what this holds; may be repeated."),
 ]
-Parallelism = Annotated[int, typer.Option("--parallelism", min=1, max=256, help="Steps at a time.")]
+Parallelism = Annotated[int, typer.Option("--parallelism", metavar="N", min=1, max=256, help="Steps at a time.")]
 LockTimeout = Annotated[
-    str, typer.Option("--lock-timeout", help="How long to wait for another run to end: 30s, 5m. 0 does not wait.")
+    str,
+    typer.Option(
+        "--lock-timeout", metavar="TIME", help="How long to wait for another run to end: 30s, 5m. 0 does not wait."
+    ),
 ]
 WaitTimeout = Annotated[
-    str, typer.Option("--wait-timeout", help="How long to wait for what has to happen outside: 30s, 5m.")
+    str,
+    typer.Option("--wait-timeout", metavar="TIME", help="How long to wait for what has to happen outside: 30s, 5m."),
 ]
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", "-y", help="Do not ask.")]

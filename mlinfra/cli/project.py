@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from mlinfra.cli import options as o
 from mlinfra.cli.session import Chosen, opened, screen
 
+if TYPE_CHECKING:
+    from mlinfra.kinds.kind import Kind
+
 _HERE = Path("blueprint.yaml")
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to; it may exist.")] = Path(),
-    source: Annotated[str, typer.Option("--from", help="Which ready blueprint to start with.")] = "starter",
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to; it may exist.")] = Path(),
+    source: Annotated[
+        str, typer.Option("--from", metavar="NAME", help="Which ready blueprint to start with.")
+    ] = "starter",
     no_color: o.NoColor = False,
 ) -> None:
     """Write a first blueprint."""
@@ -39,7 +44,7 @@ def validate(
     """Find every mistake in a blueprint. Reads nothing but files."""
     chosen = Chosen(file, env, var, var_file, json=json, no_color=no_color)
     with opened(chosen) as (workspace, shown):
-        desire = workspace.desire
+        desire = workspace.validate()
         blueprint = workspace.blueprint
         count = len(blueprint.components) + len(blueprint.resources)
         shown.record({"event": "valid", "components": count, "resources": len(desire.resources)})
@@ -59,26 +64,29 @@ def schema() -> None:
     import json
 
     from mlinfra.blueprint.schema import json_schema
-    from mlinfra.kinds import KINDS, kind_model
+    from mlinfra.engine.catalog import Catalog
+    from mlinfra.sdk.provider import load
 
-    typer.echo(json.dumps(json_schema({name: kind_model(name) for name in KINDS}), indent=2))
+    catalog = Catalog()
+    providers = (catalog.provider(name) for name in catalog.names())
+    settings = {provider.name: load(provider.settings) for provider in providers if provider.settings}
+    typer.echo(json.dumps(json_schema(_models(), settings), indent=2))
 
 
 def kinds(
     kind: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[KIND]", help="Tell all about one."),
+        typer.Argument(metavar="KIND", help="Tell all about one."),
     ] = None,
     json: o.Json = False,
     no_color: o.NoColor = False,
 ) -> None:
     """What a blueprint can be made of."""
     with screen(Chosen(_HERE, json=json, no_color=no_color)) as shown:
-        from mlinfra.kinds import KINDS, kind_model
         from mlinfra.sdk.diagnostics import did_you_mean, fail
         from mlinfra.views.reference import kind_lines, kinds_lines
 
-        models = {name: kind_model(name) for name in KINDS}
+        models = _models()
         if kind is None:
             shown.lines(kinds_lines(models))
             shown.record({"event": "kinds", "kinds": sorted(models)})
@@ -90,14 +98,14 @@ def kinds(
                 f'There is no kind "{kind}".{did_you_mean(kind, models)}',
                 f"Kinds are: {', '.join(models)}.",
             )
-        shown.lines(kind_lines(kind, models[kind]))
+        shown.lines(kind_lines(kind, models[kind], shown.width))
         shown.record({"event": "kind", "kind": kind, "schema": models[kind].model_json_schema()})
 
 
 def providers(
     name: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Argument(metavar="[PROVIDER|TYPE]", help="A provider, or a resource type: tell all about it."),
+        typer.Argument(metavar="PROVIDER|TYPE", help="A provider, or a resource type: tell all about it."),
     ] = None,
     json: o.Json = False,
     no_color: o.NoColor = False,
@@ -110,7 +118,7 @@ def providers(
         catalog = Catalog()
         if name is not None and "." in name:
             model = catalog.resource_type(name)
-            shown.lines(type_lines(name, model))
+            shown.lines(type_lines(name, model, shown.width))
             shown.record({"event": "resource_type", "type": name, "schema": model.model_json_schema()})
             return
         names = [name] if name is not None else catalog.names()
@@ -127,3 +135,15 @@ def providers(
                     "runtime": provider.runtime is not None,
                 }
             )
+
+
+def _models() -> dict[str, type[Kind]]:
+    """Every kind's model by the kind's name."""
+    from mlinfra.kinds import KINDS, kind_model
+
+    found: dict[str, type[Kind]] = {}
+    for name in KINDS:
+        model = kind_model(name)
+        assert model is not None  # it stands in the table
+        found[name] = model
+    return found

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -49,17 +49,32 @@ def screen(chosen: Chosen) -> Iterator[Screen]:
     from mlinfra.sdk.diagnostics import DiagnosticError
     from mlinfra.views.screen import BothScreens, JsonScreen, TextScreen
 
-    colour = False if chosen.no_color or os.environ.get("NO_COLOR") else None
-    made: Screen = JsonScreen() if chosen.json else TextScreen(colour)
-    if chosen.json_into is not None:
-        made = BothScreens(made, chosen.json_into)
+    plain = chosen.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    made: Screen = JsonScreen() if chosen.json else TextScreen(False if plain else None)
     try:
+        if chosen.json_into is not None:
+            made = BothScreens(made, _opened(chosen.json_into))
         yield made
     except DiagnosticError as error:
         made.diagnostics(error.diagnostics)
         raise typer.Exit(ERROR) from error
     finally:
         made.close()
+
+
+def _opened(path: Path) -> TextIO:
+    """A file for JSON lines.
+
+    Errors: DiagnosticError.
+    """
+    from mlinfra.sdk.diagnostics import fail
+
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise fail(
+            "file-unwritable", "File cannot be written", f"{path}: {error.strerror or error}.", "Name another file."
+        ) from error
 
 
 @contextmanager
@@ -74,13 +89,13 @@ def opened(chosen: Chosen) -> Iterator[tuple[Workspace, Screen]]:
 
 
 @contextmanager
-def interruptible(shown: Screen) -> Iterator[Interrupt]:
+def interruptible() -> Iterator[Interrupt]:
     """Ctrl-C and SIGTERM once: what runs is finished and recorded. Twice: waits end too."""
     from mlinfra.engine.interrupt import Interrupt
 
     interrupt = Interrupt()
 
-    def pressed(number: int, frame: Any) -> None:
+    def pressed(*_: Any) -> None:
         again = interrupt.stop.is_set()
         interrupt.press()
         text = "Ending the waits." if again else "Finishing what runs, starting nothing new. Once more ends the waits."
@@ -113,8 +128,12 @@ def asker(shown: Screen, auto_approve: bool, question: str) -> Callable[[Any], b
                 "This is no terminal, so nobody can approve the plan. Nothing was changed.",
                 "Give --auto-approve, or apply a saved plan: mlinfra plan --out FILE, mlinfra apply FILE.",
             )
-        sys.stderr.flush()
-        return bool(typer.confirm(question, err=True))
+        # Ctrl-C at the question is an answer: nothing has begun that would have to be finished first.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return bool(typer.confirm(question, err=True))
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     return ask
 

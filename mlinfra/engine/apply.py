@@ -7,7 +7,7 @@ anywhere can be taken up again. What succeeds is recorded, whatever else fails.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mlinfra.engine.catalog import Catalog, Clients
@@ -30,8 +30,8 @@ from mlinfra.engine.values import decode
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.provider import Place
-from mlinfra.state.backend import Run
 from mlinfra.state.entries import Intent, intent_record
+from mlinfra.state.run import Run
 from mlinfra.state.snapshot import ResourceState, State
 
 
@@ -63,28 +63,34 @@ def apply(
     *,
     emit: Emit,
     interrupt: Interrupt,
+    placed: Callable[[Diagnostic], Diagnostic] = lambda diagnostic: diagnostic,
     parallelism: int = 10,
     wait_timeout: float = 300.0,
 ) -> Outcome:
     """Execute a plan under a run that holds the lock, and commit the state it leads to.
 
     ``desired`` are the lowered resources that the plan was made from (they hold the secrets that a plan does not);
-    ``pending`` are creates of earlier runs that are still unsure.
+    ``pending`` are creates of earlier runs that are still unsure; ``placed`` gives a failure its place in the blueprint.
 
     Errors: DiagnosticError if the state cannot be committed; failures of nodes are in the outcome instead.
     """
     started = time.perf_counter()
     nodes = {node.id: node for node in plan.nodes}
     resources = dict(state.resources)
+    gone = [address for address, record in plan.records.items() if record is None and address in resources]
     for address, record in plan.records.items():
-        if record is None:
-            resources.pop(address, None)
-        else:
+        if record is not None:
             resources[address] = ResourceState.from_json(address, record)
     views = _views(plan, desired, resources, catalog)
     steps = Steps(plan, desired, resources, views, run, catalog, clients, place, emit, interrupt, wait_timeout)
     emit(ApplyStarted(len(nodes)))
     outcome = Outcome()
+    for address in gone:
+        node = _tidying(resources[address])
+        try:
+            steps.execute(node)
+        except Exception as error:  # as below
+            outcome.failed.append(placed(_diagnosed(node, error)))
 
     def execute(name: str) -> bool:
         node = nodes[name]
@@ -94,7 +100,7 @@ def apply(
         try:
             detail = steps.execute(node)
         except Exception as error:  # whatever a provider raises must not end the run: it is this node's failure
-            diagnostic = _diagnosed(node, error)
+            diagnostic = placed(_diagnosed(node, error))
             outcome.failed.append(diagnostic)
             emit(NodeFailed(node.address, node.action, label, time.perf_counter() - begun, diagnostic))
             return False
@@ -120,6 +126,19 @@ def apply(
     outcome.seconds = time.perf_counter() - started
     emit(ApplyFinished(len(walked.done), len(walked.failed), len(walked.skipped), outcome.seconds, outcome.interrupted))
     return outcome
+
+
+def _tidying(entry: ResourceState) -> Node:
+    """The delete of an object that is gone already: it clears what its provider keeps about it, and the state's entry."""
+    return Node(
+        id=f"{entry.address}!delete",
+        address=entry.address,
+        type=entry.type,
+        action="delete",
+        component=entry.component,
+        before=decode(entry.fields),
+        object_id=entry.id,
+    )
 
 
 def _views(

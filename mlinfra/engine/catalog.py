@@ -61,7 +61,8 @@ class Catalog:
             return provider
         for entry in _entry_points():
             if entry.name == name:
-                return entry.load()
+                installed: Provider = entry.load()
+                return installed
         raise fail(
             "provider-unknown",
             "Unknown provider",

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlinfra.engine.catalog import Catalog
-from mlinfra.engine.desired import Form, form
+from mlinfra.engine.desired import Form, applied, form
 from mlinfra.engine.diff import changes
 from mlinfra.engine.lower import Desired
 from mlinfra.engine.plan import Change, Node, Note
 from mlinfra.engine.refresh import World
 from mlinfra.engine.resolving import Views
-from mlinfra.engine.values import conceal_fields, decode, encode, holds_secret, live_digest
+from mlinfra.engine.values import conceal_fields, decode, encode, live_digest
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.errors import Unreachable
 from mlinfra.sdk.fields import policies
@@ -93,7 +93,12 @@ class Decider:
                 raise DiagnosticError([_unreadable(resource.address, live)])
             self._moving.add(resource.address)
             live = decode(entry.fields) if entry is not None else None
-        if entry is not None and live is not None and self._as_before(resource, resolved, entry, live, needs):
+        if (
+            entry is not None
+            and live is not None
+            and not model.looks_outside
+            and self._as_before(resource, resolved, entry, live, needs)
+        ):
             self._views.put(resource.address, resource.type, live)
             return Decision()
         wanted = form(model, resolved, self._place, resource.address)
@@ -177,7 +182,7 @@ class Decider:
         needs: Sequence[str],
     ) -> Decision:
         """It is there: leave it, update it, or replace it."""
-        found = changes(model, self._applied(model, entry), wanted.fields, live, self._state.salt)
+        found = changes(model, applied(model, entry, self._place), wanted.fields, live, self._state.salt)
         forced = resource.address in self.replace
         if not found and not forced and resource.address not in self.unfinished:
             self._views.put(resource.address, resource.type, {**live, **wanted.fields})
@@ -234,14 +239,6 @@ class Decider:
             live=live_digest(model, live, self._state.salt),
         )
         return Decision(node, delete)
-
-    def _applied(self, model: type[Resource], entry: ResourceState) -> Mapping[str, Any]:
-        """The desired fields as last applied, in comparable form."""
-        stored = entry.desired
-        try:
-            return form(model, decode(stored) if holds_secret(stored) else stored, self._place, entry.address).fields
-        except DiagnosticError:
-            return decode(stored)  # type: ignore[no-any-return]
 
     def _node(
         self,

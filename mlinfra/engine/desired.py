@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlinfra.engine.values import absent, conceal, conceal_all, is_unknown, reveal
+from mlinfra.engine.values import absent, conceal, conceal_all, decode, is_unknown, restored, reveal, stand_in
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import policies
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.refs import UNKNOWN
 from mlinfra.sdk.resource import Fields, Resource
+from mlinfra.state.snapshot import ResourceState
 
 Locate = Callable[[tuple[str, ...]], Any]
 
@@ -36,7 +37,7 @@ def form(model: type[Resource], resolved: Mapping[str, Any], place: Place, addre
     Errors: DiagnosticError naming each field that the type refuses.
     """
     unknown = {name: value for name, value in resolved.items() if is_unknown(value)}
-    plain = {name: reveal(value) for name, value in resolved.items() if name not in unknown}
+    plain = {name: reveal(stand_in(value)) for name, value in resolved.items() if name not in unknown}
     try:
         values = _dump(instance(model, plain, address)) if not unknown else _partial(model, plain, unknown, address)
         if not unknown:
@@ -46,7 +47,8 @@ def form(model: type[Resource], resolved: Mapping[str, Any], place: Place, addre
             [Diagnostic("resource-invalid", "Invalid resource", str(error), error.remedy, address=address)]
         ) from error
     fields: Fields = {}
-    for name, value in values.items():
+    for name, found in values.items():
+        value = restored(found, resolved.get(name))
         if absent(value):
             continue
         policy = policies(model).get(name)
@@ -55,6 +57,21 @@ def form(model: type[Resource], resolved: Mapping[str, Any], place: Place, addre
         else:
             fields[name] = conceal(value, resolved.get(name))
     return Form(fields, not unknown)
+
+
+def applied(model: type[Resource], entry: ResourceState, place: Place) -> Fields:
+    """What was last applied, in the form that is compared: what the state recorded as desired. Secrets are fingerprints."""
+    stored: Fields = decode(entry.desired)
+    try:
+        found = form(model, stored, place, entry.address).fields
+        if model.looks_outside:  # what its fields mean now need not be what they meant then: that was read afterwards
+            then = decode(entry.fields)
+            return {name: then.get(name, value) for name, value in found.items()}
+        return found
+    except DiagnosticError:
+        return (
+            stored  # its type refuses now what it took then; or a secret's stand-in, where it checks the secret's form
+        )
 
 
 def instance(model: type[Resource], fields: Mapping[str, Any], address: str) -> Resource:
@@ -96,7 +113,8 @@ def _dump(resource: Resource) -> dict[str, Any]:
 
 
 def _diagnostic(model: type[Resource], error: Any, address: str) -> Diagnostic:
-    path = ".".join(str(part) for part in error["loc"])
+    location = tuple(error["loc"])
+    path = ".".join(str(part) for part in location)
     if error["type"] == "extra_forbidden":
         names = [name for name, policy in policies(model).items() if not policy.computed]
         return Diagnostic(
@@ -105,6 +123,7 @@ def _diagnostic(model: type[Resource], error: Any, address: str) -> Diagnostic:
             f'{model.type} has no field "{path}".{did_you_mean(path, names)}',
             f"Its fields are: {', '.join(names)}.",
             address=address,
+            path=location,
         )
     if error["type"] == "missing":
         return Diagnostic(
@@ -113,6 +132,7 @@ def _diagnostic(model: type[Resource], error: Any, address: str) -> Diagnostic:
             f'{model.type} needs the field "{path}".',
             f'Add "{path}:" to the resource.',
             address=address,
+            path=location,
         )
     text = str(error["msg"])
     return Diagnostic(
@@ -121,4 +141,5 @@ def _diagnostic(model: type[Resource], error: Any, address: str) -> Diagnostic:
         f'The field "{path}" of {model.type} cannot be {error.get("input")!r}: {text[:1].lower()}{text[1:]}.',
         "Correct the value.",
         address=address,
+        path=location,
     )

@@ -196,7 +196,8 @@ def _unknown(address: str, known: Any) -> DiagnosticError:
 def _tells(workspace: Workspace, entry: ResourceState, function: str) -> bool:
     """Whether a resource's type has a function of its own for this."""
     model = workspace.catalog.resource_type(entry.type)
-    return getattr(model, function).__qualname__ != getattr(Resource, function).__qualname__
+    own, inherited = getattr(model, function), getattr(Resource, function)
+    return bool(own.__qualname__ != inherited.__qualname__)
 
 
 def _known(entry: ResourceState) -> Known:

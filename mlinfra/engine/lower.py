@@ -7,12 +7,13 @@ Raw resources are taken as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlinfra.blueprint.expressions import evaluate
 from mlinfra.blueprint.loader import Blueprint, Component
 from mlinfra.engine.catalog import Catalog
+from mlinfra.engine.placing import placed
 from mlinfra.engine.plan import Note
 from mlinfra.engine.values import MISSING, at_path, is_unknown
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError, did_you_mean
@@ -69,7 +70,7 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
     environment = blueprint.environment
     provider = catalog.provider(environment.provider)
     runtime = load(provider.runtime)(place) if provider.runtime else None
-    shared: dict[tuple[str, str], Any] = {}
+    shared: dict[str, dict[str, Any]] = {}
     for address in blueprint.order:
         component = blueprint.components.get(address)
         if component is None:
@@ -80,17 +81,14 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
             lowering = _Collector(place, address, environment.provider, runtime, desire, shared)
             desire.outputs[address] = dict(recipe(model, lowering))
         except DiagnosticError as error:
-            position = blueprint.position(tuple(address.split(".", 1)))
-            problems += [_placed(d, address, position) for d in error.diagnostics]
+            problems += [_placed(d, address, blueprint) for d in error.diagnostics]
     for address, raw in blueprint.resources.items():
         fields = raw.fields
         try:
             if has_token(fields):
                 fields = _with_outputs(fields, desire)
         except DiagnosticError as error:
-            problems += [
-                _placed(d, address, blueprint.position(tuple(address.split(".", 1)))) for d in error.diagnostics
-            ]
+            problems += [_placed(d, address, blueprint) for d in error.diagnostics]
             continue
         desire.resources[address] = Desired(address, raw.type, fields, _needs(fields, ()), address, "")
     if problems:
@@ -98,18 +96,8 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
     return desire
 
 
-def _placed(diagnostic: Diagnostic, address: str, position: Any) -> Diagnostic:
-    if diagnostic.position is not None:
-        return diagnostic
-    return Diagnostic(
-        diagnostic.code,
-        diagnostic.summary,
-        diagnostic.detail,
-        diagnostic.remedy,
-        position,
-        diagnostic.address or address,
-        diagnostic.severity,
-    )
+def _placed(diagnostic: Diagnostic, address: str, blueprint: Blueprint) -> Diagnostic:
+    return placed(diagnostic if diagnostic.address else replace(diagnostic, address=address), blueprint)
 
 
 def _typed(component: Component, desire: Desire, blueprint: Blueprint) -> Any:
@@ -165,7 +153,7 @@ class _Collector:
         provider: str,
         runtime: Any,
         desire: Desire,
-        shared: dict[tuple[str, str], Any],
+        shared: dict[str, dict[str, Any]],
     ) -> None:
         self.place = place
         self.component = component
@@ -174,6 +162,7 @@ class _Collector:
         self._runtime = runtime
         self._desire = desire
         self._shared = shared
+        """Handles by the name they were shared under and the component that shared them."""
 
     def resource(
         self, type: str, name: str, fields: Mapping[str, Any], *, after: Sequence[str] = (), label: str = ""
@@ -209,10 +198,13 @@ class _Collector:
         return self._desire.outputs.get(component, {})
 
     def share(self, name: str, handle: Any) -> None:
-        self._shared[self.component, name] = handle
+        self._shared.setdefault(name, {})[self.component] = handle
 
     def shared(self, component: str, name: str) -> Any:
-        return self._shared.get((component, name))
+        return self._shared.get(name, {}).get(component)
+
+    def offers(self, name: str) -> list[Any]:
+        return list(self._shared.get(name, {}).values())
 
     def check(self, name: str, function: str, **arguments: Any) -> None:
         self._desire.checks.append(Check(self.component, name, function, arguments))

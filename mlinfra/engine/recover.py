@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlinfra.engine.catalog import Catalog, Clients
 from mlinfra.engine.desired import form, instance
 from mlinfra.engine.lower import Desire
 from mlinfra.engine.steps import owner
-from mlinfra.engine.values import Fingerprint, decode, reveal
+from mlinfra.engine.values import decode, reveal, stand_in
 from mlinfra.sdk.diagnostics import DiagnosticError
 from mlinfra.sdk.errors import Unreachable
 from mlinfra.sdk.provider import Place
@@ -58,7 +57,7 @@ def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, 
 def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> ResourceState | None:
     model = catalog.resource_type(intent.type)
     op = Operation(intent.address, owner(place, intent.address), intent.token, place.work)
-    fields = _without_secrets(decode(intent.fields))
+    fields = stand_in(decode(intent.fields))
     try:
         wanted = form(model, fields, place, intent.address)
         shape = instance(model, reveal(wanted.fields), intent.address)
@@ -79,14 +78,3 @@ def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients,
         tainted=True,
         component=desired.component if desired else intent.address.partition("/")[0],
     )
-
-
-def _without_secrets(value: Any) -> Any:
-    """A value with an empty text for each secret: enough to find an object by its name, which is never secret."""
-    if isinstance(value, Fingerprint):
-        return ""
-    if isinstance(value, Mapping):
-        return {key: _without_secrets(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(item) for item in value]
-    return value

@@ -11,7 +11,8 @@ from mlinfra.engine.catalog import Catalog, Clients
 from mlinfra.engine.events import Emit, Refreshed, Refreshing, ignore
 from mlinfra.engine.plan import Cost
 from mlinfra.engine.values import conceal, conceal_all, decode, holds_secret, secret_fields
-from mlinfra.sdk.errors import Unreachable
+from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
+from mlinfra.sdk.errors import ProviderError, Unreachable
 from mlinfra.sdk.resource import Fields, Known, Resource
 from mlinfra.state.snapshot import ResourceState
 
@@ -23,13 +24,13 @@ class World:
     """The live fields of every resource that the state knows, by address, and what it took to read them."""
 
     live: Mapping[str, Live] = field(default_factory=dict)
-    cost: Cost = Cost()
+    cost: Cost = field(default_factory=Cost)
 
 
 def refresh(entries: Mapping[str, ResourceState], catalog: Catalog, clients: Clients, emit: Emit = ignore) -> World:
     """Read the live objects of state entries.
 
-    Errors: whatever a provider raises other than Unreachable, bare.
+    Errors: DiagnosticError if a provider cannot tell; what is only unreachable is in the result.
     """
     started = time.perf_counter()
     emit(Refreshing(len(entries)))
@@ -62,7 +63,20 @@ def read_type(model: type[Resource], client: object, entries: list[ResourceState
         found = model.read_many(client, known)
     except Unreachable as error:
         return {entry.address: error for entry in entries}
+    except ProviderError as error:
+        raise DiagnosticError([_unread(model, entries, error)]) from error
     return {entry.address: concealed(model, found.get(entry.address), entry) for entry in entries}
+
+
+def _unread(model: type[Resource], entries: list[ResourceState], error: ProviderError) -> Diagnostic:
+    which = entries[0].address if len(entries) == 1 else f"{len(entries)} resources of type {model.type}"
+    return Diagnostic(
+        "refresh-failed",
+        "Live object cannot be read",
+        f"Reading {which} failed: {error}.",
+        error.remedy or "Mend the cause, then plan again.",
+        address=entries[0].address if len(entries) == 1 else "",
+    )
 
 
 def concealed(model: type[Resource], live: Live, entry: ResourceState | None) -> Live:

@@ -87,6 +87,28 @@ def reveal(value: Any) -> Any:
     return value
 
 
+def stand_in(value: Any) -> Any:
+    """A copy with an empty text in the place of each fingerprint: for checks of a value whose secret is not known."""
+    if isinstance(value, Fingerprint):
+        return ""
+    if isinstance(value, Mapping):
+        return {key: stand_in(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [stand_in(item) for item in value]
+    return value
+
+
+def restored(value: Any, pattern: Any) -> Any:
+    """``value`` with the fingerprints back for which `stand_in` put something; ``pattern`` is what it was given."""
+    if isinstance(pattern, Fingerprint):
+        return pattern
+    if isinstance(value, dict) and isinstance(pattern, Mapping):
+        return {key: restored(item, pattern.get(key)) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(pattern, list | tuple) and len(value) == len(pattern):
+        return [restored(item, part) for item, part in zip(value, pattern, strict=True)]
+    return value
+
+
 def conceal(value: Any, pattern: Any) -> Any:
     """``value`` with text made `Sensitive` wherever ``pattern`` (a value of the same shape) holds a secret."""
     if isinstance(pattern, Sensitive | Fingerprint):
@@ -144,7 +166,7 @@ def same(wanted: Any, live: Any, policy: FieldPolicy, salt: str) -> bool:
     if absent(wanted) and absent(live):
         return True
     if isinstance(wanted, Sensitive | Fingerprint) or isinstance(live, Sensitive | Fingerprint):
-        return _digest(wanted, salt) == _digest(live, salt)
+        return bool(_digest(wanted, salt) == _digest(live, salt))
     if policy.unordered and isinstance(wanted, list) and isinstance(live, list):
         return sorted(map(canonical, wanted)) == sorted(map(canonical, live))
     if policy.keyed_by and isinstance(wanted, list) and isinstance(live, list):

@@ -6,8 +6,8 @@ It joins the parts: load → lower → refresh → plan → guard → apply. It 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from mlinfra.engine.catalog import Catalog, Clients
 from mlinfra.engine.events import Emit, LockWaiting, ignore
 from mlinfra.engine.interrupt import Interrupt
 from mlinfra.engine.lower import Desire, lower
+from mlinfra.engine.placing import all_placed, placed
 from mlinfra.engine.plan import Cost, Plan
 from mlinfra.engine.planner import Inputs, Options
 from mlinfra.engine.recover import Recovered, recover
@@ -28,9 +29,13 @@ from mlinfra.engine.refresh import World, refresh
 from mlinfra.kinds import kind_model
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.provider import Place
-from mlinfra.state.backend import Run, StateBackend
+from mlinfra.state.backend import StateBackend
+from mlinfra.state.run import Run
+from mlinfra.state.snapshot import State
 
 STATE_FOLDER = ".mlinfra"
+EVERYTHING = Options()
+"""A plan of all that the blueprint says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,28 @@ class Workspace(AbstractContextManager["Workspace"]):
             self._desire = lower(self.blueprint, self.catalog, self.place)
         return self._desire
 
+    def validate(self) -> Desire:
+        """Find every mistake that can be told without reading state or live objects: also those in resources' fields.
+
+        Errors: DiagnosticError with all of them.
+        """
+        desire = self.desire
+        nothing = State.new(self.place.blueprint, self.place.environment)
+        with self._placing():
+            planner.plan(Inputs(desire, nothing, World(), self.catalog, self.place, self.blueprint.digest))
+        return desire
+
+    @contextmanager
+    def _placing(self) -> Iterator[None]:
+        """What the engine finds wrong within gets its position in the blueprint."""
+        try:
+            yield
+        except DiagnosticError as error:
+            raise DiagnosticError(all_placed(error.diagnostics, self.blueprint)) from error
+
     # -- plan ---------------------------------------------------------------------------------------------------------
 
-    def plan(self, options: Options = Options(), emit: Emit = ignore) -> Plan:
+    def plan(self, options: Options = EVERYTHING, emit: Emit = ignore) -> Plan:
         """What an apply would do. Reads state and live objects, changes nothing.
 
         Errors: DiagnosticError for what is wrong or cannot be read.
@@ -129,7 +153,8 @@ class Workspace(AbstractContextManager["Workspace"]):
             unfinished=recovered.unfinished,
             found=recovered.found,
         )
-        plan = planner.plan(inputs)
+        with self._placing():
+            plan = planner.plan(inputs)
         lost = guards.losses(plan.nodes, state, world, self.catalog, self.clients)
         return planner.with_losses(plan, lost)
 
@@ -137,7 +162,7 @@ class Workspace(AbstractContextManager["Workspace"]):
 
     def apply(
         self,
-        options: Options = Options(),
+        options: Options = EVERYTHING,
         *,
         command: str = "apply",
         emit: Emit = ignore,
@@ -234,6 +259,7 @@ class Workspace(AbstractContextManager["Workspace"]):
             self.clients,
             self.place,
             emit=emit,
+            placed=lambda diagnostic: placed(diagnostic, self.blueprint),
             interrupt=interrupt or Interrupt(),
             parallelism=parallelism,
             wait_timeout=wait_timeout,

@@ -28,7 +28,8 @@ class Diagnostic:
     """One mistake.
 
     ``code`` is stable and listed in docs/errors.md; ``summary`` is short, fixed text without user data; ``detail`` says in
-    full sentences what is wrong and why; ``remedy`` says what to do next. ``address`` names a component or resource.
+    full sentences what is wrong and why; ``remedy`` says what to do next. ``address`` names a component or resource, ``path``
+    the field of it that is meant: keys and places in lists.
     """
 
     code: str
@@ -38,6 +39,7 @@ class Diagnostic:
     position: Position | None = None
     address: str = ""
     severity: Severity = "error"
+    path: tuple[str | int, ...] = ()
 
 
 class DiagnosticError(Exception):

@@ -83,6 +83,10 @@ class Lowering(Protocol):
     def shared(self, component: str, name: str) -> Any:
         """A handle that a linked component shared, or None."""
 
+    def offers(self, name: str) -> list[Any]:
+        """All that components lowered before this one shared under a name, in that order. For what belongs to no component
+        that this one can name: a name says what it is of (``requirements:registry.models/fraud``)."""
+
     def check(self, name: str, function: str, **arguments: Any) -> None:
         """Add a proof of function for `mlinfra check`: ``function`` names ``(**arguments) -> CheckResult``; its arguments are
         values with tokens, resolved when the check is made."""

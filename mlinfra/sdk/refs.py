@@ -50,6 +50,10 @@ class Sensitive(str):
 
     __slots__ = ()
 
+    def __new__(cls, text: str) -> Sensitive:
+        # Of one that is concealed already it takes the text itself: `str()` of it would be "(sensitive)".
+        return super().__new__(cls, str.__str__(text))
+
     def __repr__(self) -> str:
         return "(sensitive)"
 
@@ -90,12 +94,18 @@ def expression(source: str, bindings: Mapping[str, Any]) -> str:
 
 def has_token(value: Any) -> bool:
     """Whether a token stands anywhere in a JSON value."""
+    # Asked of every value of every resource, so written for speed: no generators, and concrete types before abstract ones.
     if isinstance(value, str):
         return OPEN in value
-    if isinstance(value, Mapping):
-        return any(has_token(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return any(has_token(item) for item in value)
+    if value is None or isinstance(value, int | float):
+        return False
+    if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - the first is asked ten times faster
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return False
+    for item in value:  # noqa: SIM110 - a generator doubles the cost
+        if has_token(item):
+            return True
     return False
 
 

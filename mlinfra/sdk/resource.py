@@ -111,6 +111,9 @@ class Resource(BaseModel):
     """Whether deleting it may lose data that mlinfra cannot make again (promise P11)."""
     external: ClassVar[bool] = False
     """Somebody else brings it into being (a training run, a person); mlinfra waits for it, tracks it and restores it."""
+    looks_outside: ClassVar[bool] = False
+    """Whether `normalise` looks at more than the fields (files of the blueprint, environment variables), so that the same
+    fields can mean something else the next time."""
 
     # -- reading ------------------------------------------------------------------------------------------------
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from mlinfra.sdk.diagnostics import Diagnostic
-from mlinfra.views.lines import Line
+from mlinfra.views.lines import Line, Style, folded
+
+LONGEST: Final = 120
+"""Characters of a source line that are shown."""
 
 
-def diagnostic_lines(diagnostics: Iterable[Diagnostic]) -> list[Line]:
-    """Each diagnostic: a headline, its place with the source line, the reason, the remedy."""
+def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int | None = None) -> list[Line]:
+    """Each diagnostic: a headline, its place with the source line, the reason, the remedy. Sentences are folded at ``width``."""
     lines: list[Line] = []
     for diagnostic in diagnostics:
-        style = "error" if diagnostic.severity == "error" else "warning"
+        style: Style = "error" if diagnostic.severity == "error" else "warning"
         word = "Error" if diagnostic.severity == "error" else "Warning"
         lines.append([(f"{word}: ", style), (diagnostic.summary, "bold"), (f"  [{diagnostic.code}]", "dim")])
         position = diagnostic.position
@@ -20,14 +24,24 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic]) -> list[Line]:
             lines.append([(f"  {position.file}:{position.line}:{position.column}", "")])
             if position.text:
                 number = str(position.line)
-                lines.append([(f"  {number} | ", "dim"), (position.text.rstrip(), "")])
-                lines.append([(" " * (len(number) + 3) + "| ", "dim"), (" " * (position.column - 1) + "^", style)])
+                text, column = _window(position.text.rstrip(), position.column)
+                lines.append([(f"  {number} | ", "dim"), (text, "")])
+                lines.append([(" " * (len(number) + 3) + "| ", "dim"), (" " * (column - 1) + "^", style)])
         for text in diagnostic.detail.splitlines():
-            lines.append([(f"  {text}", "")])
+            # Lines of a log that a message quotes keep their shape.
+            lines += [[(text, "")] for text in folded(text, None if text.startswith(" ") else width, "  ")]
         if diagnostic.remedy:
-            lines.append([(f"  {diagnostic.remedy}", "good")])
+            lines += [[(text, "good")] for text in folded(diagnostic.remedy, width, "  ")]
         lines.append([])
     return lines
+
+
+def _window(text: str, column: int) -> tuple[str, int]:
+    """The part of a source line around a column, and the column within it. A tab takes one place, so that the mark fits."""
+    text = text.replace("\t", " ")
+    start = max(0, column - 1 - LONGEST // 2) if len(text) > LONGEST else 0
+    shown, more = text[start : start + LONGEST], len(text) > start + LONGEST
+    return ("…" if start else "") + shown + ("…" if more else ""), column - start + (1 if start else 0)
 
 
 def diagnostic_record(diagnostic: Diagnostic) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -55,6 +56,22 @@ def seconds(value: float) -> str:
         return f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest:02d} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def folded(text: str, width: int | None, indent: str) -> list[str]:
+    """A text as lines no longer than ``width`` where its words allow, each indented; with no width as it is."""
+    if width is None:
+        return [indent + text]
+    room = max(width, len(indent) + 20)
+    folds = textwrap.wrap(
+        text, room, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return folds or [indent + text]
 
 
 def table(rows: Sequence[Sequence[Piece]], *, indent: int = 0, gap: int = 2) -> list[Line]:

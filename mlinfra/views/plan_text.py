@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterator, Sequence
 
 from mlinfra.engine.plan import Action, Change, Node, Plan
-from mlinfra.views.lines import Line, Style, seconds, shown
+from mlinfra.sdk.refs import Sensitive
+from mlinfra.views.lines import Line, Style, counted, seconds, shown
 
 _SYMBOLS: dict[Action, tuple[str, Style, str]] = {
     "create": ("+", "add", "create"),
@@ -30,15 +31,26 @@ def plan_lines(plan: Plan, *, details: bool = False) -> list[Line]:
     lines: list[Line] = []
     if plan.empty:
         lines += _notes(plan)
-        lines.append(
-            [("No changes.", "bold"), (f" {plan.unchanged} resources are as the blueprint says", ""), (".", "")]
-        )
+        verb = "is" if plan.unchanged == 1 else "are"
+        said = f" {counted(plan.unchanged, 'resource')} {verb} as the blueprint says."
+        if plan.destroy:
+            said = " Nothing is there that could be destroyed."
+        lines.append([("No changes.", "bold"), (said, "")])
         lines.append(_cost(plan))
         return lines
     groups: dict[str, list[Node]] = {}
     for node in plan.shown():
         groups.setdefault(node.component, []).append(node)
+    alone = False
     for component, nodes in groups.items():
+        if [node.address for node in nodes] == [component]:
+            # A resource of its own is no group.
+            lines += _node(nodes[0], component, details, of=f"{component}  ")
+            alone = True
+            continue
+        if alone:
+            lines.append([])
+        alone = False
         head: Line = [(component, "bold")]
         told = [h for h in plan.headlines if h.component == component]
         for number, headline in enumerate(told):
@@ -50,6 +62,8 @@ def plan_lines(plan: Plan, *, details: bool = False) -> list[Line]:
         lines.append(head)
         for node in nodes:
             lines += _node(node, component, details)
+        lines.append([])
+    if alone:
         lines.append([])
     lines += _notes(plan)
     lines.append([(summary(plan), "bold")])
@@ -70,9 +84,11 @@ def summary(plan: Plan) -> str:
 
 def _cost(plan: Plan) -> Line:
     cost = plan.cost
-    objects = f"{cost.objects} object{'' if cost.objects == 1 else 's'}"
-    calls = f"{cost.calls} call{'' if cost.calls == 1 else 's'}"
-    return [(f"{objects} read in {calls}, {seconds(cost.seconds)}.", "dim")]
+    if not cost.objects:
+        return [("Nothing is there yet, so nothing was read.", "dim")]
+    return [
+        (f"{counted(cost.objects, 'object')} read in {counted(cost.calls, 'call')}, {seconds(cost.seconds)}.", "dim")
+    ]
 
 
 def _notes(plan: Plan) -> list[Line]:
@@ -88,12 +104,16 @@ def short(node: Node, component: str) -> str:
     if node.label:
         return node.label
     inner = node.address.removeprefix(f"{component}/")
-    return node.type if inner == component else inner.replace(".", " ", 1)
+    if inner == component:
+        return node.type
+    word, _, name = inner.partition(".")
+    return word if word == name or not name else f"{word} {name}"
 
 
-def _node(node: Node, component: str, details: bool) -> Iterator[Line]:
+def _node(node: Node, component: str, details: bool, of: str = "") -> Iterator[Line]:
     symbol, style, verb = _SYMBOLS[node.action]
-    line: Line = [(f"  {symbol} ", style), (short(node, component), "")]
+    indent = "" if of else "  "
+    line: Line = [(f"{indent}{symbol} ", style), (of, "bold"), (short(node, component), "")]
     changes = node.changes
     if node.summary:
         line.append((f"  {node.summary}", style if node.action != "create" else "dim"))
@@ -128,7 +148,11 @@ def _change(change: Change) -> Line:
 
 
 def _multiline(change: Change) -> bool:
-    return any(isinstance(value, str) and "\n" in value for value in (change.before, change.after))
+    """Whether a text diff tells more than the two values. Never of a secret: the diff would show it."""
+    values = (change.before, change.after)
+    if any(isinstance(value, Sensitive) for value in values):
+        return False
+    return any(isinstance(value, str) and "\n" in value for value in values)
 
 
 def _text_diff(change: Change) -> Iterator[Line]:

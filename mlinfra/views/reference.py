@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 
-from mlinfra.sdk.fields import FieldPolicy, policies
+from mlinfra.kinds.kind import Kind
 from mlinfra.sdk.provider import Provider
 from mlinfra.sdk.resource import Resource
-from mlinfra.views.lines import Line, Piece, table
+from mlinfra.views.fields import field_rows, prose
+from mlinfra.views.lines import Line, Piece, folded, table
 
 
 def kinds_lines(models: Mapping[str, type[BaseModel]]) -> list[Line]:
@@ -20,14 +20,14 @@ def kinds_lines(models: Mapping[str, type[BaseModel]]) -> list[Line]:
     return [*table(rows), [("`mlinfra kinds KIND` tells all about one.", "dim")]]
 
 
-def kind_lines(name: str, model: type[Any]) -> list[Line]:
+def kind_lines(name: str, model: type[Kind], width: int | None = None) -> list[Line]:
     """One kind: what it is, its fields with types and defaults, what it offers."""
-    lines: list[Line] = [[(name, "bold")], *_prose(model), []]
-    lines += _fields(model.model_json_schema(), {})
-    outputs: Mapping[str, str] = getattr(model, "outputs", {})
-    if outputs:
+    lines: list[Line] = [[(name, "bold")], *_prose(model, width), *_fields(model, width)]
+    if model.outputs:
         lines += [[], [("Outputs", "bold")]]
-        lines += table([[(f"${{{name}.<name>.{key}}}", ""), (text, "dim")] for key, text in outputs.items()], indent=2)
+        lines += table(
+            [[(f"${{{name}.<name>.{key}}}", ""), (text, "dim")] for key, text in model.outputs.items()], indent=2
+        )
     return lines
 
 
@@ -43,86 +43,31 @@ def provider_lines(provider: Provider) -> list[Line]:
     return [head, *table(rows, indent=2)]
 
 
-def type_lines(name: str, model: type[Resource]) -> list[Line]:
+def type_lines(name: str, model: type[Resource], width: int | None = None) -> list[Line]:
     """One resource type: its fields with their policies."""
-    return [[(name, "bold")], *_prose(model), [], *_fields(model.model_json_schema(), policies(model))]
+    return [[(name, "bold")], *_prose(model, width), *_fields(model, width)]
 
 
-def _fields(schema: Mapping[str, Any], table_of: Mapping[str, FieldPolicy], indent: int = 2) -> list[Line]:
-    definitions = schema.get("$defs", {})
-    seen: set[str] = set()
-
-    def walk(properties: Mapping[str, Any], required: list[str], level: int) -> list[Line]:
-        lines: list[Line] = []
-        for field, spec in properties.items():
-            target = _target(spec)
-            told = _type(spec)
-            marks = _marks(table_of.get(field)) if level == indent else []
-            if field in required:
-                marks.append("required")
-            elif spec.get("default") not in (None, [], {}):
-                marks.append(f"default {spec['default']}")
-            note = f"  ({', '.join(marks)})" if marks else ""
-            lines.append([(" " * level, ""), (field, "bold"), (f"  {told}{note}", "dim")])
-            about = spec.get("description", "")
-            if about:
-                lines.append([(" " * (level + 4) + " ".join(about.split()), "")])
-            if target in definitions and target not in seen:
-                seen.add(target)
-                inner = definitions[target]
-                lines += walk(inner.get("properties", {}), inner.get("required", []), level + 4)
-        return lines
-
-    return walk(schema.get("properties", {}), schema.get("required", []), indent)
-
-
-def _target(spec: Mapping[str, Any]) -> str:
-    """The name of the model that a field holds, itself or in a list or map."""
-    if "$ref" in spec:
-        return str(spec["$ref"]).rpartition("/")[2]
-    for key in ("items", "additionalProperties"):
-        if isinstance(spec.get(key), Mapping):
-            return _target(spec[key])
-    for option in (*spec.get("anyOf", ()), *spec.get("allOf", ())):
-        found = _target(option)
-        if found:
-            return found
-    return ""
-
-
-def _type(spec: Mapping[str, Any]) -> str:
-    if "enum" in spec:
-        return " | ".join(str(item) for item in spec["enum"])
-    if "const" in spec:
-        return str(spec["const"])
-    if "anyOf" in spec:
-        return " | ".join(dict.fromkeys(_type(option) for option in spec["anyOf"] if option.get("type") != "null"))
-    if "$ref" in spec:
-        return _target(spec)
-    kind = spec.get("type", "any")
-    if kind == "array":
-        return f"list of {_type(spec.get('items', {}))}"
-    if kind == "object":
-        inner = spec.get("additionalProperties")
-        return f"map of {_type(inner)}" if isinstance(inner, Mapping) else "map"
-    return str(kind)
-
-
-def _marks(policy: FieldPolicy | None) -> list[str]:
-    if policy is None:
-        return []
-    words = {
-        "computed": policy.computed,
-        "forces replacement": policy.replace,
-        "secret": policy.secret,
-        "owned elsewhere": policy.owned,
-    }
-    return [word for word, holds in words.items() if holds]
+def _fields(model: type[BaseModel], width: int | None) -> list[Line]:
+    lines: list[Line] = []
+    for row in field_rows(model):
+        indent = " " * (2 + 4 * row.level)
+        note = f"  ({', '.join(row.notes)})" if row.notes else ""
+        lines.append([(indent, ""), (row.name, "bold"), (f"  {row.type}{note}", "dim")])
+        if row.about:
+            lines += [[(text, "")] for text in folded(row.about, width, indent + "    ")]
+    return lines
 
 
 def _first(model: type[BaseModel]) -> str:
     return (inspect.getdoc(model) or "").partition("\n")[0]
 
 
-def _prose(model: type[BaseModel]) -> list[Line]:
-    return [[(text, "")] for text in (inspect.getdoc(model) or "").splitlines()]
+def _prose(model: type[BaseModel], width: int | None) -> list[Line]:
+    said, example = prose(model)
+    lines: list[Line] = []
+    for paragraph in said.split("\n\n"):
+        lines += [[(text, "")] for text in folded(" ".join(paragraph.split()), width, "")]
+        lines.append([])
+    lines += [[(f"    {text}", "dim")] for text in example.splitlines()]
+    return [*lines, []] if example else lines

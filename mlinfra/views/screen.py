@@ -6,9 +6,12 @@ Results go to stdout, diagnostics and progress of a text screen to stderr, so th
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+import threading
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, Protocol, TextIO
 
 from mlinfra.engine.events import Event, event_fields
@@ -19,11 +22,16 @@ from mlinfra.views.diagnostic_text import diagnostic_lines, diagnostic_record
 from mlinfra.views.lines import Line, plain
 from mlinfra.views.progress import Progress
 
+READABLE = 100
+"""Columns of a line of prose that is easily read."""
+
 
 class Screen(Protocol):
     """What commands write to."""
 
     machine: bool
+    width: int | None
+    """Where prose is folded; None: not at all."""
 
     def lines(self, lines: Iterable[Line]) -> None:
         """Text for people; a JSON screen leaves it out."""
@@ -49,6 +57,7 @@ class TextScreen:
     def __init__(self, colour: bool | None = None, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self._out = out or sys.stdout
         self._err = err or sys.stderr
+        self.width = _width(self._out)
         self._colour_out = self._out.isatty() if colour is None else colour
         self._colour_err = self._err.isatty() if colour is None else colour
         self._progress = _progress(self._err, colour)
@@ -66,7 +75,7 @@ class TextScreen:
     def diagnostics(self, diagnostics: Iterable[Diagnostic]) -> None:
         self._progress.close()
         self._out.flush()
-        _write(self._err, diagnostic_lines(diagnostics), self._colour_err)
+        _write(self._err, diagnostic_lines(diagnostics, _width(self._err)), self._colour_err)
 
     def close(self) -> None:
         self._progress.close()
@@ -76,26 +85,33 @@ class JsonScreen:
     """One JSON object a line: events, results, diagnostics (``{"event": "diagnostic", …}``)."""
 
     machine = True
+    width: int | None = None
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
+        self._lock = threading.Lock()
 
     def lines(self, lines: Iterable[Line]) -> None:
         pass
 
     def record(self, record: Mapping[str, Any]) -> None:
-        self._out.write(json.dumps(jsonable(record)) + "\n")
-        self._out.flush()
+        line = json.dumps(jsonable(record)) + "\n"
+        with self._lock:
+            self._out.write(line)
+            self._out.flush()
 
     def emit(self, event: Event) -> None:
-        self.record(event_fields(event))
+        # A reader that has gone must not end a run half way: the run goes on unseen.
+        with suppress(BrokenPipeError):
+            self.record(event_fields(event))
 
     def diagnostics(self, diagnostics: Iterable[Diagnostic]) -> None:
         for diagnostic in diagnostics:
             self.record({"event": "diagnostic", **diagnostic_record(diagnostic)})
 
     def close(self) -> None:
-        self._out.flush()
+        with suppress(BrokenPipeError):
+            self._out.flush()
 
 
 class BothScreens:
@@ -103,10 +119,11 @@ class BothScreens:
 
     machine = False
 
-    def __init__(self, text: Screen, path: Path) -> None:
+    def __init__(self, text: Screen, file: TextIO) -> None:
         self._text = text
-        self._file = path.open("w", encoding="utf-8")
-        self._json = JsonScreen(self._file)
+        self.width = text.width
+        self._file = file
+        self._json = JsonScreen(file)
 
     def lines(self, lines: Iterable[Line]) -> None:
         self._text.lines(lines)
@@ -140,13 +157,19 @@ def jsonable(value: Any) -> Any:
 
 
 def _progress(err: TextIO, colour: bool | None) -> Progress:
-    if err.isatty() and colour is not False:
+    # A CI job may be given a terminal; its log is read as lines all the same.
+    if err.isatty() and colour is not False and not os.environ.get("CI"):
         from mlinfra.views.live import LiveProgress
 
         return LiveProgress(err)
     from mlinfra.views.progress import PlainProgress
 
     return PlainProgress(err)
+
+
+def _width(stream: TextIO) -> int | None:
+    """Where sentences are folded: the terminal's width, and never so wide that lines are hard to follow."""
+    return min(shutil.get_terminal_size().columns, READABLE) if stream.isatty() else None
 
 
 def _write(stream: TextIO, lines: Iterable[Line], colour: bool) -> None:

@@ -12,7 +12,7 @@ from mlinfra.engine.values import reveal as revealed
 from mlinfra.sdk.diagnostics import did_you_mean, fail
 from mlinfra.sdk.refs import Sensitive
 from mlinfra.state.snapshot import ResourceState
-from mlinfra.views.lines import Line, Piece, Style, seconds, shown, table
+from mlinfra.views.lines import Line, Piece, Style, counted, seconds, shown, table
 from mlinfra.views.screen import jsonable
 
 _STATES: dict[str, Style] = {
@@ -24,8 +24,17 @@ _STATES: dict[str, Style] = {
 }
 
 
-def status_lines(rows: Sequence[StatusRow], environment: str) -> list[Line]:
-    """What is alive and where."""
+def status_lines(rows: Sequence[StatusRow], environment: str, applied: int) -> list[Line]:
+    """What is alive and where. ``applied`` counts the resources, also those that have nothing to tell."""
+    if not rows and applied:
+        return [
+            [
+                (
+                    f"{counted(applied, 'resource')} applied in {environment}, none that runs. `mlinfra show` lists them.",
+                    "",
+                )
+            ]
+        ]
     if not rows:
         return [[(f"Nothing is applied in {environment} yet. `mlinfra apply` makes it.", "")]]
     cells: list[list[Piece]] = []
@@ -104,7 +113,9 @@ def check_lines(outcomes: Sequence[CheckOutcome]) -> list[Line]:
     failed = sum(1 for outcome in outcomes if not outcome.passed)
     took = seconds(sum(outcome.seconds for outcome in outcomes))
     if failed:
-        total: Line = [(f"{failed} of {len(outcomes)} checks failed, {took}.", "error")]
+        total: Line = [(f"{failed} of {counted(len(outcomes), 'check')} failed, {took}.", "error")]
+    elif len(outcomes) == 1:
+        total = [(f"The check passed, {took}.", "bold")]
     else:
         total = [(f"All {len(outcomes)} checks passed, {took}.", "bold")]
     return [*table(cells), total]

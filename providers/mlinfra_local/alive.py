@@ -1,7 +1,8 @@
 """Which processes are ours, whether they live, and how they end. Knows psutil, and nothing of what a process is for.
 
-A process is known by its id *and* its start time: ids come round again, after a reboot at the latest. Besides, each carries
+A process is known by its id *and* when it started: ids come round again, after a reboot at the latest. Besides, each carries
 a marker in its environment, so that one whose id was never recorded (the CLI was killed right after the start) is found.
+A zombie has ended: only its parent can collect it, and where nobody does (process 1 of many containers) it stays listed.
 """
 
 from __future__ import annotations
@@ -11,37 +12,72 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import psutil
 
 from mlinfra_local.client import LocalClient
 
-MARKER = "MLINFRA_PROCESS"
+MARKER: Final = "MLINFRA_PROCESS"
 """The environment variable with the marker: ``<folder of the process>#<nonce>``."""
-CLOCK = 1.0
-"""Seconds that a start time may differ: it is counted from the boot, whose time moves when the clock is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A process as it was recorded: its id and when it started (seconds since 1970)."""
+    """A process as it was recorded. ``at`` is when it started, in a measure that only compares within one ``boot``: a start
+    of the machine and, on Linux, a space of process ids (a container has its own)."""
 
     pid: int
     at: float
+    boot: str
+
+    @staticmethod
+    def of(process: psutil.Process) -> Started:
+        """The identity of a living process.
+
+        Errors: psutil.Error if it is gone.
+        """
+        return Started(process.pid, _start(process), boot())
 
 
-def find(client: LocalClient, known: Started, marker: str) -> psutil.Process | None:
+def boot() -> str:
+    """The start of this machine in whose measure processes are told apart; empty where start times are of the clock."""
+    try:
+        started = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{started} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _start(process: psutil.Process) -> float:
+    """When a process started. Linux counts ticks from the boot, which a clock that is set meanwhile does not move, as it
+    moves psutil's time of day (proc(5), field 22 of stat)."""
+    try:
+        text = Path(f"/proc/{process.pid}/stat").read_text("utf-8", errors="replace")
+        return float(text.rpartition(")")[2].split()[19])  # what follows the name, which may hold anything
+    except (FileNotFoundError, ProcessLookupError):
+        return float(process.create_time())
+
+
+def find(client: LocalClient, known: Started) -> psutil.Process | None:
     """The process that was recorded, if it still lives."""
+    if known.boot != boot():
+        return None
     _reap(client, known.pid)
     try:
         process = psutil.Process(known.pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        if abs(process.create_time() - known.at) <= CLOCK:
-            return process
-        return process if marker_of(process) == marker else None
+        return process if lives(process) and _start(process) == known.at else None
     except psutil.Error:
         return None
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def marker_of(process: psutil.Process) -> str:
@@ -61,7 +97,7 @@ def scan(client: LocalClient, prefix: str) -> list[psutil.Process]:
             if process.uids().real != user or not marker_of(process).startswith(prefix):
                 continue
             _reap(client, process.pid)
-            if process.status() != psutil.STATUS_ZOMBIE:
+            if lives(process):
                 found.append((process.create_time(), process))
         except psutil.Error:
             continue
@@ -117,9 +153,8 @@ def _living(client: LocalClient, processes: Mapping[int, psutil.Process]) -> lis
     living = []
     for process in processes.values():
         _reap(client, process.pid)
-        with contextlib.suppress(psutil.Error):
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                living.append(process)
+        if lives(process):
+            living.append(process)
     return living
 
 

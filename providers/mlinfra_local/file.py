@@ -18,7 +18,7 @@ from mlinfra.sdk.refs import Sensitive, Unknown
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
 from mlinfra_local import marks
 from mlinfra_local.client import LocalClient
-from mlinfra_local.paths import inside, prune, refused, source
+from mlinfra_local.paths import guard, inside, parents, prune, refused, source
 from mlinfra_local.writing import leftovers, write
 
 
@@ -32,6 +32,7 @@ class LocalFile(Resource):
     """
 
     type: ClassVar[str] = "local.file"
+    looks_outside: ClassVar[bool] = True
 
     path: Annotated[str, REPLACE]
     """Where it lies, relative to the blueprint's folder."""
@@ -76,7 +77,7 @@ class LocalFile(Resource):
             raw = path.read_bytes()
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            return {"path": known.id} if marks.begun(client, known.id) else None
         except IsADirectoryError:
             raise ProviderError(f"{path} was a file and is a folder now", remedy="Move the folder away.") from None
         except OSError as error:
@@ -89,24 +90,17 @@ class LocalFile(Resource):
         }
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        mine = marks.ours(marks.find(client, self.path), op)
-        return self.path if mine and Path(self.path).is_file() else None
+        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_file()) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
-        path = Path(self.path)
-        marks.claim(client, self.path, op, there=path.exists() or path.is_symlink())
-        self._write(path)
+        assert self.content is not None
+        claimed(client, self.path, self.content.encode(), int(self.mode, 8), op)
         return Created(self.path)
 
     def update(self, client: LocalClient, known: Known, changes: Sequence[FieldChange], op: Operation) -> Fields | None:
-        self._write(Path(known.id))
-        return None
-
-    def _write(self, path: Path) -> None:
         assert self.content is not None
-        for left in leftovers(path):
-            left.unlink(missing_ok=True)
-        write(path, self.content.encode(), int(self.mode, 8))
+        rewrite(client, known.id, self.content.encode(), int(self.mode, 8))
+        return None
 
     @classmethod
     def delete(cls, client: LocalClient, known: Known, op: Operation) -> None:
@@ -126,12 +120,45 @@ class LocalFile(Resource):
         return ", ".join(told)
 
 
+def claimed(client: LocalClient, path: str, content: bytes, mode: int, op: Operation) -> None:
+    """Make a file that was not there, with its mark; nothing of it stays if that fails.
+
+    Errors: NotOurs if somebody else made it; ProviderError if it cannot be written.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise NotOurs(f"{path} is a folder", remedy="Move it away, or choose another path.")
+    there = target.exists() or target.is_symlink()
+    marks.claim(client, path, op, there=there)
+    try:
+        rewrite(client, path, content, mode)
+    except ProviderError:
+        if not there:
+            remove(client, path)
+        raise
+
+
+def rewrite(client: LocalClient, path: str, content: bytes, mode: int) -> None:
+    """Put a content into a file of ours, and its folders back if they are gone.
+
+    Errors: ProviderError if it cannot be written.
+    """
+    target = Path(path)
+    guard(client, target)
+    for left in leftovers(target):
+        left.unlink(missing_ok=True)
+    write(target, content, mode, within=parents(client, target))
+    if (mark := marks.find(client, path)) is not None:
+        marks.made(client, mark)
+
+
 def remove(client: LocalClient, path: str) -> None:
     """Remove a file of ours, what writers left of it, its mark, and folders that are empty then.
 
     Errors: NotOurs if somebody else made it; ProviderError if it cannot be removed.
     """
     target = Path(path)
+    guard(client, target)
     mark = marks.find(client, path)
     if mark is None and target.exists():
         raise NotOurs(
@@ -141,9 +168,11 @@ def remove(client: LocalClient, path: str) -> None:
     try:
         for item in (target, *leftovers(target)):
             item.unlink(missing_ok=True)
+    except NotADirectoryError:
+        pass  # its folder is gone, and a file of somebody else stands in its place
     except OSError as error:
         raise refused(error, target) from error
-    prune(client, target, mark.parents if mark else ())
+    prune(client, target)
     marks.remove(client, path)
 
 

@@ -38,6 +38,7 @@ class LocalJob(Resource):
     """
 
     type: ClassVar[str] = "local.job"
+    looks_outside: ClassVar[bool] = True
 
     name: Annotated[str, REPLACE]
     """Its name in this environment."""

@@ -1,31 +1,33 @@
 """Marks: which files and folders are ours. A file can carry no tags, so each has a small record in the work folder.
 
-A mark is written before the object and removed after it: an object without a mark is somebody else's.
+A mark is written before the object and removed after it: an object without a mark is somebody else's. Until the object is
+there the mark says so, for whoever takes up a run that was cut off between the two.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mlinfra.sdk.errors import NotOurs
 from mlinfra.sdk.resource import Operation
 from mlinfra_local.client import LocalClient
-from mlinfra_local.paths import make_parents, prune
+from mlinfra_local.paths import guard, parents, prune
 from mlinfra_local.writing import read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """``parents`` are the folders above the object that were made for it; ``notes`` what its type remembers of it."""
+    """``notes`` are what its type remembers of the object; ``made`` says that it was there, once."""
 
     path: str
     owner: Mapping[str, str]
     parents: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
+    made: bool = True
 
 
 def mark_file(client: LocalClient, path: str) -> Path:
@@ -38,18 +40,21 @@ def find(client: LocalClient, path: str) -> Mark | None:
     told = read_json(mark_file(client, path))
     if not isinstance(told, dict) or told.get("path") != path:
         return None
-    return Mark(path, told.get("owner", {}), tuple(told.get("parents", ())), told.get("notes", {}))
+    return Mark(path, told.get("owner", {}), (), told.get("notes", {}), told.get("made", True))
 
 
 def put(client: LocalClient, mark: Mark) -> None:
     """Write a mark."""
     target = mark_file(client, mark.path)
-    with client.tree:
-        make_parents(client, target)
-        write_json(
-            target,
-            {"path": mark.path, "owner": dict(mark.owner), "parents": list(mark.parents), "notes": dict(mark.notes)},
-        )
+    told = {"path": mark.path, "owner": dict(mark.owner), "notes": dict(mark.notes), "made": mark.made}
+    with parents(client, target):
+        write_json(target, told)
+
+
+def made(client: LocalClient, mark: Mark) -> None:
+    """Say in a mark that the object is there now."""
+    if not mark.made:
+        put(client, replace(mark, made=True))
 
 
 def remove(client: LocalClient, path: str) -> None:
@@ -64,28 +69,38 @@ def ours(mark: Mark | None, op: Operation) -> bool:
     return mark is not None and dict(mark.owner) == dict(op.owner)
 
 
-def claim(client: LocalClient, path: str, op: Operation, *, there: bool, notes: Mapping[str, Any] = {}) -> Mark:
+def held(client: LocalClient, path: str, op: Operation, *, there: bool) -> bool:
+    """Whether an object belongs to this resource, or was about to be made for it when a run was cut off."""
+    mark = find(client, path)
+    return mark is not None and ours(mark, op) and (there or not mark.made)
+
+
+def begun(client: LocalClient, path: str) -> bool:
+    """Whether an object that is not there was about to be made when a run was cut off."""
+    mark = find(client, path)
+    return mark is not None and not mark.made
+
+
+def claim(client: LocalClient, path: str, op: Operation, *, there: bool) -> Mark:
     """Mark an object as ours before it is made. ``there`` says that something already stands at the path.
 
-    Errors: NotOurs if it stands there and is not ours, unless the user adopts it; ProviderError if parents cannot be made.
+    Errors: NotOurs if it stands there and is not ours, unless the user adopts it; ProviderError if a link leads away.
     """
     known = find(client, path)
     if known is not None and ours(known, op):
-        make_parents(client, Path(path))
         return known
-    if known is not None and not op.adopt:
-        other = known.owner.get("mlinfra:address", "something else")
-        if there:
+    if there and not op.adopt:
+        if known is not None:
+            other = known.owner.get("mlinfra:address", "something else")
             raise NotOurs(
                 f"{path} belongs to {other}",
                 remedy=f"Choose another path, or take it over with --adopt {op.address}.",
             )
-    elif there and not op.adopt:
         raise NotOurs(
             f"{path} is there already, and mlinfra did not make it",
             remedy=f"Choose another path, move it away, or take it over with --adopt {op.address}.",
         )
-    parents = make_parents(client, Path(path))
-    mark = Mark(path, dict(op.owner), tuple(parents), notes)
+    guard(client, Path(path))
+    mark = Mark(path, dict(op.owner), made=there)
     put(client, mark)
     return mark

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +64,7 @@ def safe_name(name: str) -> str:
 
 
 def guard(client: LocalClient, path: Path) -> None:
-    """Make sure that no link on the way leads elsewhere.
+    """Make sure that no link on the way leads elsewhere: asked before anything is written or removed.
 
     Errors: ProviderError if it does.
     """
@@ -75,38 +77,76 @@ def guard(client: LocalClient, path: Path) -> None:
         )
 
 
-def make_parents(client: LocalClient, path: Path) -> list[str]:
-    """Make the folders above ``path``; gives those that were not there, deepest first.
+def make_parents(client: LocalClient, path: Path) -> None:
+    """Make the folders above ``path``, and remember which ones, so that the last thing of ours in them takes them along.
 
-    Errors: ProviderError where the folder cannot be made, or a link leads away.
+    Errors: ProviderError where a folder cannot be made, or a link leads away.
     """
     with client.tree:
         missing = []
         for parent in path.parents:
             if parent.exists():
                 break
-            missing.append(str(parent))
-        guard(client, Path(missing[-1]) if missing else path)
+            missing.append(parent)
+        guard(client, path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            for parent in reversed(missing):
+                # In the work folder all that is empty goes; that folder itself stays.
+                if not (parent.is_relative_to(client.work) or client.work.is_relative_to(parent)):
+                    record = _made(client, parent)
+                    record.parent.mkdir(parents=True, exist_ok=True)
+                    record.touch()
+                parent.mkdir(exist_ok=True)
         except OSError as error:
+            prune(client, path)
             raise refused(error, path.parent) from error
-    return missing
 
 
-def prune(client: LocalClient, path: Path, made: Iterable[str] = ()) -> None:
-    """Remove folders above ``path`` that are empty now: those in ``made``, and all of the environment's work folder."""
+@contextmanager
+def parents(client: LocalClient, path: Path) -> Iterator[None]:
+    """The folders above ``path`` made, and kept while something is put into them: nobody takes them for empty meanwhile.
+
+    Errors: ProviderError as of `make_parents`.
+    """
+    with client.tree:
+        make_parents(client, path)
+        yield
+
+
+def prune(client: LocalClient, path: Path) -> None:
+    """Remove folders above ``path`` that are empty now: those that were made for us, and all of the work folder."""
     with client.tree:
         for parent in path.parents:
-            ours = str(parent) in made or (parent != client.work and parent.is_relative_to(client.work))
-            if not ours:
+            if parent in (client.root, client.work):
+                break
+            if not (was_made(client, parent) or parent.is_relative_to(client.work)):
                 break
             try:
-                parent.rmdir()
+                if parent.exists():  # a disk that is read-only refuses to remove even what is not there
+                    parent.rmdir()
             except FileNotFoundError:
-                continue
+                pass
             except OSError:
                 break
+            forget_made(client, parent)
+
+
+def was_made(client: LocalClient, folder: Path) -> bool:
+    """Whether a folder was made as a parent of something of ours."""
+    return _made(client, folder).exists()
+
+
+def forget_made(client: LocalClient, folder: Path) -> None:
+    """Leave a folder alone from now on: it is gone, or a resource of its own."""
+    record = _made(client, folder)
+    if record.exists():
+        record.unlink()
+        prune(client, record)
+
+
+def _made(client: LocalClient, folder: Path) -> Path:
+    """The record of it."""
+    return client.work / "parents" / hashlib.sha256(str(folder).encode()).hexdigest()[:24]
 
 
 def refused(error: OSError, path: Path) -> ProviderError:

@@ -309,16 +309,17 @@ def short(value: str) -> str:
 
 
 def _stop(client: LocalClient, folder: ProcessFolder, op: Operation) -> None:
-    """End what runs of it: the recorded process, or whatever carries its marker."""
+    """End what runs of it: the recorded process, then whatever else carries its marker, such as children that outlived it
+    and would keep its port."""
     record = folder.record()
     grace = 10.0
-    found: list[psutil.Process] = []
     if record is not None:
         grace = float(record.fields.get("grace", 35.0))
         process = folder.process(client, record)
-        found = [process] if process is not None else []
-    else:
-        found = alive.scan(client, folder.marker())
-    if found:
-        op.say("stopping")
-        alive.stop(client, found, grace, op.wait)
+        if process is not None:
+            op.say("stopping")
+            alive.stop(client, [process], grace, op.wait)
+    left = alive.scan(client, folder.marker())
+    if left:
+        op.say("stopping what it left running")
+        alive.stop(client, left, grace, op.wait)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ class ProcessFolder:
 
     def started(self, nonce: str, process: psutil.Process) -> None:
         """Write down that it was started."""
-        write_json(self.path / "run.json", {"nonce": nonce, "pid": process.pid, "at": process.create_time()})
+        write_json(self.path / "run.json", {"nonce": nonce, **asdict(alive.Started.of(process))})
 
     def stopped(self, nonce: str) -> None:
         """Write down that it does not run, so that nobody needs to look for it."""
@@ -102,8 +102,10 @@ class ProcessFolder:
         if isinstance(run, dict) and run.get("nonce") == record.nonce:
             if run.get("stopped"):
                 return None
-            known = alive.Started(int(run["pid"]), float(run["at"]))
-            return alive.find(client, known, self.marker(record.nonce))
+            known = alive.Started(int(run["pid"]), float(run["at"]), str(run.get("boot")))
+            if known.boot == alive.boot():
+                return alive.find(client, known)
+        # Started and not recorded, or recorded before a reboot or in another container: its marker tells.
         everyone = everyone or Everyone(client, self.marker())
         return alive.leader(everyone.marked(self.marker(record.nonce)))
 

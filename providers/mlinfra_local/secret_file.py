@@ -10,7 +10,6 @@ import secrets
 import stat
 import string
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -22,9 +21,8 @@ from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
 from mlinfra_local import marks
 from mlinfra_local.client import LocalClient
-from mlinfra_local.file import remove
+from mlinfra_local.file import claimed, remove, rewrite
 from mlinfra_local.paths import inside, refused, source
-from mlinfra_local.writing import write
 
 
 class Generate(BaseModel):
@@ -47,6 +45,7 @@ class LocalSecretFile(Resource):
 
     type: ClassVar[str] = "local.secret_file"
     noun: ClassVar[str] = "secret"
+    looks_outside: ClassVar[bool] = True
 
     path: Annotated[str, REPLACE]
     """Where it lies, relative to the blueprint's folder."""
@@ -82,7 +81,9 @@ class LocalSecretFile(Resource):
             value = path.read_text("utf-8")
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            return {"path": known.id} if marks.begun(client, known.id) else None
+        except IsADirectoryError:
+            raise ProviderError(f"{path} was a file and is a folder now", remedy="Move the folder away.") from None
         except UnicodeDecodeError:
             value, mode = "", path.stat().st_mode
         except OSError as error:
@@ -92,37 +93,38 @@ class LocalSecretFile(Resource):
         return {"path": known.id, "value": value, "mode": f"{stat.S_IMODE(mode):04o}", **notes}
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        mine = marks.ours(marks.find(client, self.path), op)
-        return self.path if mine and Path(self.path).is_file() else None
+        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_file()) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
-        path = Path(self.path)
-        there = path.exists() or path.is_symlink()
-        mark = marks.claim(client, self.path, op, there=there)
-        self._note(client, mark)
-        self._write(path)
+        claimed(client, self.path, self._content(client), 0o600, op)
+        self._note(client, op)
         return Created(self.path)
 
     def update(self, client: LocalClient, known: Known, changes: Sequence[FieldChange], op: Operation) -> Fields | None:
-        self._note(client, marks.find(client, known.id) or marks.Mark(known.id, dict(op.owner)))
-        self._write(Path(known.id))
+        rewrite(client, known.id, self._content(client), 0o600)
+        self._note(client, op)
         return None
 
-    def _note(self, client: LocalClient, mark: marks.Mark) -> None:
+    def _note(self, client: LocalClient, op: Operation) -> None:
+        """Remember where the value came from."""
         told: Fields = {"env": self.env, "from_file": self.from_file}
         told["generate"] = self.generate.model_dump() if self.generate else None
-        marks.put(client, replace(mark, notes={name: value for name, value in told.items() if value is not None}))
+        notes = {name: value for name, value in told.items() if value is not None}
+        marks.put(client, marks.Mark(self.path, dict(op.owner), notes=notes))
 
-    def _write(self, path: Path) -> None:
+    def _content(self, client: LocalClient) -> bytes:
+        """The value that is given; else the one that was made earlier; else a new one."""
         value = self.value
-        if value is None and path.is_file() and path.stat().st_size:
-            value = path.read_text("utf-8")  # made earlier: it stays
+        path, mark = Path(self.path), marks.find(client, self.path)
+        taken = mark is not None and not mark.notes.keys().isdisjoint({"env", "from_file"})
+        if value is None and path.is_file() and path.stat().st_size and not (taken and self.generate):
+            return path.read_bytes()
         if value is None and self.generate is not None:
             value = "".join(secrets.choice(self.generate.alphabet) for _ in range(self.generate.length))
         if value is None:
             what, remedy = _missing(self.model_dump())
             raise ProviderError(what, remedy=remedy)
-        write(path, value.encode(), 0o600)
+        return value.encode()
 
     @classmethod
     def delete(cls, client: LocalClient, known: Known, op: Operation) -> None:
@@ -130,8 +132,11 @@ class LocalSecretFile(Resource):
 
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
-        if [change.path for change in changes] == ["mode"]:
+        paths = [change.path for change in changes]
+        if paths == ["mode"]:
             return f"others could read it: mode {changes[0].old} → {changes[0].new}"
+        if paths and all(path.startswith("generate.") for path in paths):
+            return "how it would be made changes; the value stays"
         return None
 
 

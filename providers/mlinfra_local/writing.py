@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import secrets
+import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from mlinfra_local.paths import refused
 
 
-def write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file's content atomically. The folder must be there.
+def write(
+    path: Path, content: bytes | Path, mode: int = 0o600, *, within: AbstractContextManager[None] | None = None
+) -> None:
+    """Replace a file's content atomically, with these bytes or those of another file. The folder must be there, or
+    ``within`` makes it: it is held while the file is put there.
 
     Errors: ProviderError for a full disk or a folder that cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with within or contextlib.nullcontext():
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
+                if isinstance(content, bytes):
+                    stream.write(content)
+                else:
+                    with content.open("rb") as origin:
+                        shutil.copyfileobj(origin, stream)
                 stream.flush()
                 os.fchmod(stream.fileno(), mode)
                 os.fsync(stream.fileno())
@@ -51,7 +62,7 @@ def read_json(path: Path) -> Any:
 
 def leftovers(path: Path) -> list[Path]:
     """Temporary files that a writer of ``path`` left when it was killed."""
-    return list(path.parent.glob(f".{path.name}.*.tmp")) if path.parent.is_dir() else []
+    return list(path.parent.glob(f".{glob.escape(path.name)}.????????.tmp")) if path.parent.is_dir() else []
 
 
 def sync_folder(folder: Path) -> None:

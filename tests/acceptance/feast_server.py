@@ -43,13 +43,14 @@ class FeatureServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = ToolsClient(Place("fraud", "test", folder, folder))
         self._service = server_service(VolumeHandle("feature_store.fraud/volume.store", "", ""))
-        (folder / SCRIPT).write_text(self._service.files[0].content, "utf-8")
+        self.script = folder / SCRIPT
+        self.script.write_text(self._service.files[0].content, "utf-8")
         self._slots = {
             "python": str(python),
             "host": "127.0.0.1",
             "port:http": str(self.port),
             "path:store": str(self.store),
-            f"path:{SCRIPT}": str(folder / SCRIPT),
+            f"path:{SCRIPT}": str(self.script),
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.parquet = folder / "made.parquet"
@@ -84,9 +85,9 @@ class FeatureServerProcess:
         heard: list[str] = [] if said is None else said
         return Operation("feature_store.fraud/repository.fraud", {}, "t", self.store, say=heard.append)
 
-    def apply(self, wanted: FeastRepository, live: Fields | None = None) -> Fields:
+    def apply(self, wanted: FeastRepository, live: Fields | None = None, said: list[str] | None = None) -> Fields:
         """Create or update as the engine does: the call, the wait, the look."""
-        op = self.operation()
+        op = self.operation(said)
         known = Known(op.address, wanted.project, live or wanted.model_dump())
         if live is None:
             wanted.create(self.client, op)

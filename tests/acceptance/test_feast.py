@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -214,10 +215,16 @@ def test_a_definition_changes_in_place(server: Server, write: Callable[..., Path
 
 def test_a_source_may_come_later(server: Server, write: Callable[..., Path], tmp_path: Path) -> None:
     wanted = repository(server, tmp_path / "user_txn.parquet")
-    assert differences(wanted, server.apply(wanted)) == []
+    said: list[str] = []
+    assert differences(wanted, server.apply(wanted, said=said)) == []
+    why = f"its source {tmp_path / 'user_txn.parquet'} does not exist yet"
+    assert said[-1] == f"user_txn stays empty: {why}"
     result = read_features(server.url, server.client)
     assert not result.passed
-    assert "no entity of user_txn is online" in result.summary
+    assert result.summary == f"no entity of user_txn is online ({why})"
+    status = FeastRepository.status(server.client, Known("a", "fraud", {"url": server.url}))
+    assert status is not None
+    assert status.detail == f"user_txn; nothing materialised; user_txn: {why}"
     write()
     assert server.line(wanted) == "user_txn is not materialised yet → materialise"
     assert differences(wanted, server.apply(wanted, server.read(wanted))) == []
@@ -285,6 +292,103 @@ def test_a_server_killed_while_it_applies_is_seen_and_mended(
     finally:
         server.stop()
         server.client.close()
+
+
+def test_without_online_there_are_only_the_definitions(server: Server, write: Callable[..., Path]) -> None:
+    source = write()
+    wanted = repository(server, source, online=False)
+    assert differences(wanted, server.apply(wanted)) == []
+    answer = server.features()
+    assert answer.status_code == httpx.codes.NOT_FOUND
+    assert "online: false" in answer.text
+    result = read_features(server.url, server.client)
+    assert result.passed
+    assert result.summary == "not online; history of user_txn"
+    known = Known("a", "fraud", {"url": server.url})
+    assert FeastRepository.would_lose(server.client, known) is None
+    online = repository(server, source)
+    assert [(c.path, c.old, c.new) for c in differences(online, server.read(online))] == [("online", False, True)]
+    assert differences(online, server.apply(online, server.read(online))) == []
+    assert server.value() == 3.0
+    # What is online when it is switched off is old when it is switched on again.
+    assert differences(wanted, server.apply(wanted, server.read(wanted))) == []
+    server.rows(source, 7, "2024-03-02")
+    assert differences(online, server.apply(online, server.read(online))) == []
+    assert server.value() == 14.0
+
+
+def test_an_apply_that_does_not_materialise_is_done_all_the_same(server: Server, write: Callable[..., Path]) -> None:
+    wanted = repository(server, write(), materialise={"on_apply": False})
+    assert differences(wanted, server.apply(wanted)) == []
+    assert server.features().json()["results"][-1]["statuses"] != ["PRESENT"]
+    scheduled = repository(server, server.parquet, materialise={"on_apply": False, "every": 1.0})
+    server.apply(scheduled, server.read(scheduled))
+    clock = threading.Event()
+    for _ in range(300):
+        if server.value() == 3.0:
+            break
+        clock.wait(0.1)
+    server.apply(wanted := repository(server, server.parquet, materialise={"on_apply": False}), server.read(wanted))
+    assert server.value() == 3.0
+    # Rows that were there and are lost are brought back: that is no change of the store.
+    (server.store / "data" / "online.db").unlink()
+    assert differences(wanted, server.apply(wanted, server.read(wanted))) == []
+    assert server.value() == 3.0
+
+
+def test_a_window_bounds_how_far_back_a_later_run_looks(server: Server, write: Callable[..., Path]) -> None:
+    source = write()
+    wanted = repository(server, source, materialise={"every": 1.0, "window": 86400.0})
+    server.apply(wanted)
+    # The first time everything is taken, however old.
+    assert server.value() == 3.0
+    clock = threading.Event()
+    server.rows(source, 7, "2024-03-02")
+    before = materialised(server)
+    for _ in range(300):
+        if materialised(server) != before:
+            break
+        clock.wait(0.1)
+    assert materialised(server) != before
+    assert server.value() == 3.0
+    server.rows(source, 9, datetime.now(UTC).isoformat())
+    for _ in range(300):
+        if server.value() == 18.0:
+            break
+        clock.wait(0.1)
+    assert server.value() == 18.0
+    server.apply(repository(server, source), server.read(wanted))
+
+
+def materialised(server: Server) -> str:
+    told = server.client.request("GET", f"{server.url}/-/repository").json()
+    return str(told["materialised"])
+
+
+ASK = """
+import asyncio, runpy, sys
+from pathlib import Path
+runpy.run_path(sys.argv[1])
+from featureserver.app import App
+from featureserver.layout import Layout
+
+async def ask(client, exposed):
+    told = []
+    async def send(message): told.append(message)
+    async def receive(): return {"type": "http.request", "body": b"", "more_body": False}
+    scope = {"type": "http", "method": "GET", "path": "/-/repository", "query_string": b"", "headers": [], "client": client}
+    await App(Layout(Path(sys.argv[2])), {}, None, exposed=exposed)(scope, receive, send)
+    return told[0]["status"]
+
+neighbour, here = ("192.0.2.7", 5), ("127.0.0.1", 5)
+print([asyncio.run(ask(*asked)) for asked in ((neighbour, True), (here, True), (neighbour, False))])
+"""
+
+
+def test_other_machines_may_read_features_and_nothing_else(server: Server, tmp_path: Path) -> None:
+    command = [str(server.python), "-c", ASK, str(server.script), str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[403, 404, 404]"
 
 
 def test_a_page_in_a_browser_cannot_change_the_repository(server: Server) -> None:

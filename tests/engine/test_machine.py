@@ -8,10 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from mlinfra.engine.interrupt import Interrupt
+from mlinfra.sdk.diagnostics import DiagnosticError
 from mlinfra.sdk.errors import ProviderError
 
 from .lab import Lab
@@ -101,6 +104,49 @@ class Platform(RuleBasedStateMachine):
         assert self.lab.plan().empty
         wanted = {f"fake.thing:{fields['name']}" for fields in self.things.values()}
         assert set(self.lab.world.objects) == wanted
+
+    @rule(edited=st.booleans())
+    def apply_a_saved_plan(self, edited: bool) -> None:
+        plan = self.lab.plan()
+        if not edited:
+            outcome = self.lab.apply_saved(plan)
+            assert outcome is None or outcome.succeeded
+            assert self.lab.plan().empty
+            return
+        before = copy.deepcopy(self.lab.world.objects)
+        self.lab.write(self.things, variables={"more": {"default": plan.serial}})
+        with pytest.raises(DiagnosticError, match="Nothing was changed"):
+            self.lab.apply_saved(plan)
+        assert self.lab.world.objects == before
+        self.lab.write(self.things)
+
+    @precondition(lambda self: self.things)
+    @rule(data=st.data())
+    def apply_only_one(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.things)))
+        outcome = self.lab.apply(targets=(f"resource.{name}",))
+        assert outcome is None or outcome.succeeded
+        assert f"fake.thing:{self.things[name]['name']}" in self.lab.world.objects
+        self._whole()
+
+    @rule(started=st.integers(1, 4))
+    def interrupt(self, started: int) -> None:
+        """Ctrl-C while the n-th call is made: it is finished and recorded."""
+        interrupt = Interrupt()
+        left = started
+
+        def call(verb: str, object_id: str) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                interrupt.press()
+
+        self.lab.world.before = call
+        try:
+            self.lab.apply(interrupt=interrupt)
+        finally:
+            self.lab.world.before = lambda verb, object_id: None
+        self._whole()
 
     def _apply_until(self, after: int, error: BaseException, *, late: bool = False) -> None:
         left = after

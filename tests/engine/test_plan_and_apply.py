@@ -255,7 +255,7 @@ class TestDataLoss:
         with pytest.raises(Refused, match="12 rows"):
             lab.apply(destroy=True)
         lab.write({"s": {"type": "fake.store", "name": "other"}})
-        with pytest.raises(Refused, match="Replacing resource.s would lose 12 rows"):
+        with pytest.raises(Refused, match=r"Replacing resource\.s would lose 12 rows"):
             lab.apply()
         assert "fake.store:s" in lab.world.objects
         lab.apply(allow=("resource.s",))
@@ -324,7 +324,7 @@ class TestChoosing:
 
     def test_an_address_that_matches_nothing_is_an_error(self, lab: Lab) -> None:
         lab.write(CHAIN)
-        with pytest.raises(DiagnosticError, match='Did you mean "resource.a"'):
+        with pytest.raises(DiagnosticError, match=r'Did you mean "resource\.a"'):
             lab.plan(targets=("resource.aa",))
 
     def test_replace_is_done_in_any_case(self, lab: Lab) -> None:
@@ -343,4 +343,31 @@ def test_an_interrupt_finishes_what_runs_and_starts_nothing_new(lab: Lab) -> Non
     assert set(lab.state().resources) == {"resource.a"}
     lab.world.after = lambda verb, object_id: None
     lab.apply()
+    assert lab.plan().empty
+
+
+def test_what_is_gone_already_is_tidied_up_without_being_a_change(lab: Lab) -> None:
+    lab.write(CHAIN)
+    lab.apply()
+    lab.world.objects.clear()
+    lab.world.calls.clear()
+    plan = lab.plan(destroy=True)
+    assert plan.empty
+    assert all("gone already" in note.text for note in plan.notes)
+    outcome = lab.apply(destroy=True)
+    assert outcome is not None
+    assert outcome.succeeded
+    assert sorted(lab.world.calls) == [("delete", f"fake.thing:{name}") for name in "abc"]
+    assert not lab.state().resources
+
+
+def test_drift_beside_a_secret_is_mended(lab: Lab) -> None:
+    lab.write({"a": {"size": 1, "password": "hush"}})
+    lab.apply()
+    lab.world.objects["fake.thing:a"]["size"] = 10
+    assert [(c.path, c.reason) for n in lab.plan().nodes for c in n.changes] == [("size", "drift")]
+    outcome = lab.apply()
+    assert outcome is not None
+    assert outcome.succeeded
+    assert lab.world.objects["fake.thing:a"]["password"] == "hush"
     assert lab.plan().empty

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import string
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.sdk.lowering import Lowering, Outputs
 from mlinfra_local.client import absolute
@@ -10,25 +12,25 @@ from mlinfra_local.client import absolute
 if TYPE_CHECKING:
     from mlinfra.kinds.secret import Secret
 
+ALPHABETS: Final[Mapping[str, str]] = {
+    "letters": string.ascii_letters + string.digits,
+    "hex": "0123456789abcdef",
+    # Punctuation that neither quotes, nor a shell or YAML within them, nor a URL's userinfo read as something else.
+    "printable": string.ascii_letters + string.digits + "-_.~+=,^",
+}
+"""What a generated value is made of, by the kind's word for it."""
+
 
 def lower(secret: Secret, lowering: Lowering) -> Outputs:
-    """A file with the value that is given, taken from outside, or made once."""
+    """A file with the value that is made once, or taken from an environment variable or a file."""
     name = lowering.component.partition(".")[2]
-    given: dict[str, Any] = secret.model_dump(mode="json")
     fields: dict[str, Any] = {
         "path": str(absolute(lowering.place.work) / "secrets" / name),
-        "value": given.get("value"),
-        "env": given.get("env"),
-        "from_file": given.get("file") or given.get("from_file"),
+        "env": secret.env,
+        "from_file": secret.file,
     }
-    if not any(fields[source] for source in ("value", "env", "from_file")):
-        fields["generate"] = _generate(given)
+    if secret.generate is not None:
+        characters = ALPHABETS[secret.generate.characters]
+        fields["generate"] = {"length": secret.generate.length, "alphabet": characters}
     handle = lowering.resource("local.secret_file", "secret", fields, label="secret")
     return {"value": handle.ref("value"), "path": handle.ref("path")}
-
-
-def _generate(given: dict[str, Any]) -> dict[str, Any]:
-    """How to make the value, as far as the blueprint says it."""
-    told = given.get("generate")
-    wishes = told if isinstance(told, dict) else given
-    return {field: wishes[field] for field in ("length", "alphabet") if wishes.get(field) is not None}

@@ -28,11 +28,19 @@ def _read(server: FeatureServer) -> CheckResult:
         return CheckResult(False, "no feature repository is applied")
     if told["store"] != "ready":
         return CheckResult(False, told["store"])
+    missing = told.get("missing", {})
+    if not told.get("online", True):
+        if missing:
+            return CheckResult(False, "; ".join(f"{view}: {why}" for view, why in missing.items()))
+        return CheckResult(
+            True, f"not online; history of {', '.join(told['views']) or 'no view'}", {"views": told["views"]}
+        )
     lines, detail = [], {}
     for view, definition in told["views"].items():
         entity = server.sample(view)
         if entity is None:
-            return CheckResult(False, f"no entity of {view} is online (its source: {definition['source']})")
+            why = missing.get(view, f"its source: {definition['source']}")
+            return CheckResult(False, f"no entity of {view} is online ({why})")
         found = server.features(view, list(definition["features"]), entity)
         missing = [name for name in definition["features"] if name not in found]
         if missing:

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from mlinfra.kinds.kind import opaque
+from mlinfra.sdk.diagnostics import fail
 from mlinfra.sdk.lowering import Lowering, Outputs
 from mlinfra.sdk.refs import references
-from mlinfra.sdk.workload import Mount, Volume
+from mlinfra.sdk.workload import Limits, Mount, Volume
 from mlinfra_tools.feast.service import server_service
 
 if TYPE_CHECKING:
@@ -19,20 +21,41 @@ if TYPE_CHECKING:
 
 ENTITY: Final = ("join_key", "type", "description")
 VIEW: Final = ("entities", "source", "timestamp_field", "created_field", "ttl", "features", "description")
-MATERIALISE: Final = ("on_apply", "start", "every")
-PARTS: Final = ("entities", "views", "materialise")
-"""What of each part of the kind Feast is given here. Anything else that a blueprint sets is reported as unsupported."""
+MATERIALISE: Final = ("on_apply", "start", "every", "cron", "window")
+RESOURCES: Final = ("cpu", "memory")
+PARTS: Final = ("entities", "views", "online", "materialise", "port", "expose", "resources")
+"""What of each part of the kind is done here. Anything else that a blueprint sets is reported as unsupported."""
+WHY: Final = {
+    "resources.gpu": "a feature server uses none",
+    "resources.instance": "it runs in this environment, which has no instance types",
+}
 
 
 def lower(store: FeatureStore, lowering: Lowering) -> Outputs:
     """Volume, server, repository, and a check that reads features."""
     given = _given("", store, PARTS, lowering)
-    entities = {name: _entity(name, told, lowering) for name, told in given.get("entities", {}).items()}
-    views = {name: _view(name, told, lowering) for name, told in given.get("views", {}).items()}
+    materialise = _given("materialise.", given.get("materialise"), MATERIALISE, lowering)
+    limits = Limits(**_given("resources.", given.get("resources"), RESOURCES, lowering))
+    online = given.get("online", True)
+    if online is False and set(materialise) - {"on_apply"}:
+        lowering.unsupported("materialise", "nothing goes online with `online: false`")
+    entities = {
+        name: _entity(name, told, lowering) for name, told in _seen("entities", given.get("entities", {})).items()
+    }
+    views = {name: _view(name, told, lowering) for name, told in _seen("views", given.get("views", {})).items()}
     project = _project(lowering.component.partition(".")[2])
     # Not marked as data: what a delete would lose is told by the repository, which can say what of it can be made again.
     volume = lowering.volume(Volume("store"))
-    server = lowering.service(server_service(volume, _sources(views.values(), lowering)))
+    lowering.share("volume", volume)
+    server = lowering.service(
+        server_service(
+            volume,
+            _sources(views.values(), lowering),
+            port=given.get("port"),
+            exposed=given.get("expose", False),
+            limits=limits,
+        )
+    )
     url = server.urls["http"]
     lowering.resource(
         "feast.repository",
@@ -42,7 +65,8 @@ def lower(store: FeatureStore, lowering: Lowering) -> Outputs:
             "project": project,
             "entities": entities,
             "views": views,
-            "materialise": _given("materialise.", given.get("materialise"), MATERIALISE, lowering),
+            "online": online,
+            "materialise": materialise,
         },
         after=(server.address,),
     )
@@ -64,9 +88,24 @@ def _view(name: str, told: Any, lowering: Lowering) -> dict[str, Any]:
     view = _given(f"views.{name}.", told, (*VIEW, "entity"), lowering)
     if "entity" in view:
         view["entities"] = [view.pop("entity")]
-    view["entities"] = list(view.get("entities", ()))
-    view["features"] = {feature: getattr(kind, "type", kind) for feature, kind in view.get("features", {}).items()}
+    view["entities"] = list(_seen(f"views.{name}.entities", view.get("entities", ())))
+    view["features"] = dict(_seen(f"views.{name}.features", view["features"]))
     return view
+
+
+def _seen(where: str, value: Any) -> Any:
+    """A value whose keys or items have to be known before an apply.
+
+    Errors: DiagnosticError.
+    """
+    if opaque(value):
+        raise fail(
+            "structure-unknown",
+            "Known only after an apply",
+            f"What stands in {where} can only be told by an apply, and Feast's files are made of it before.",
+            "Write its keys out; their values may be references.",
+        )
+    return value
 
 
 def _given(prefix: str, model: Any, known: Iterable[str], lowering: Lowering) -> dict[str, Any]:
@@ -74,14 +113,14 @@ def _given(prefix: str, model: Any, known: Iterable[str], lowering: Lowering) ->
     if model is None:
         return {}
     values: dict[str, Any] = {}
-    fields: Mapping[str, Any] = type(model).model_fields
+    fields: Mapping[str, Any] = type(_seen(prefix.removesuffix("."), model)).model_fields
     for field in fields:
         value = getattr(model, field)
         if field in known:
             if value is not None:
                 values[field] = value
-        elif field in model.model_fields_set:
-            lowering.unsupported(prefix + field)
+        elif field in model.model_fields_set and value not in (None, 0, False):
+            lowering.unsupported(prefix + field, WHY.get(prefix + field, ""))
     return values
 
 

@@ -23,7 +23,7 @@ from mlinfra_tools.feast.server.feature_types import TYPES
 from mlinfra_tools.feast.server_api import FeatureServer
 
 READY = "ready"
-_DEFINITION = ("project", "entities", "views", "materialise")
+_DEFINITION = ("project", "entities", "views", "online", "materialise")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -93,7 +93,11 @@ class Materialise(BaseModel):
     start: str | None = None
     """ISO time; none: everything that the source holds."""
     every: float | None = None
-    """Seconds between materialisations of what is new; none: only on apply."""
+    """Seconds between materialisations of what is new; none, and no ``cron``: only on apply."""
+    cron: str | None = None
+    """When to materialise what is new: five fields, UTC."""
+    window: float | None = None
+    """Seconds that a scheduled materialisation looks back; none: everything of a file that changed."""
 
 
 class FeastRepository(Resource):
@@ -124,6 +128,8 @@ class FeastRepository(Resource):
     project: Annotated[str, REPLACE]
     entities: dict[str, Entity] = {}
     views: dict[str, View] = {}
+    online: bool = True
+    """Whether the latest values are served; without it there are only the definitions and their history."""
     materialise: Materialise = Materialise()
     store: str = READY
     """``ready``, or in words what is wrong with the registry, the online store or the rendered files."""
@@ -156,7 +162,7 @@ class FeastRepository(Resource):
         if "project" not in told:
             # The server's record is gone. `store` says so, and mends it; the fields are those of the last look.
             return {**known.fields, "store": told["store"]}
-        return {"url": url, **{name: told[name] for name in (*_DEFINITION, "store")}}
+        return {"url": url, **{name: told.get(name) for name in (*_DEFINITION, "store")}}
 
     def locate(self, client: ToolsClient, op: Operation) -> str | None:
         told = FeatureServer(client, self.url).repository()
@@ -199,7 +205,7 @@ class FeastRepository(Resource):
     @classmethod
     def would_lose(cls, client: ToolsClient, known: Known) -> str | None:
         told = FeatureServer(client, known.fields["url"]).repository(count=True) or {}
-        online = {view: count for view, count in told.get("online", {}).items() if count}
+        online = {view: count for view, count in told.get("counts", {}).items() if count}
         if not online:
             return None
         held = ", ".join(f"{count:,} of {view}" for view, count in online.items())
@@ -223,7 +229,10 @@ class FeastRepository(Resource):
             return Status("failed", told["store"])
         when = told.get("materialised")
         what = f"materialised {when}" if when else "nothing materialised"
-        return Status("ready", f"{', '.join(told['views']) or 'no views'}; {what}", url)
+        if not told.get("online", True):
+            what = "not online"
+        waits = [f"{view}: {why}" for view, why in told.get("missing", {}).items()]
+        return Status("ready", "; ".join([", ".join(told["views"]) or "no views", what, *waits]), url)
 
 
 def _plain(view: Any) -> Any:

@@ -23,7 +23,8 @@ class FeatureServer:
         self._url = url.rstrip("/")
 
     def repository(self, *, count: bool = False) -> dict[str, Any] | None:
-        """What the live repository is, or None if none was applied. With ``count`` the entities online, by view.
+        """What the live repository is, or None if none was applied. With ``count`` how many entities are
+        online, by view, under ``counts``.
 
         Errors: Unreachable.
         """
@@ -58,6 +59,8 @@ class FeatureServer:
             if run["status"] != "running":
                 break
             op.wait(_POLL)
+        for note in run.get("notes", ()):
+            op.say(note)
         if run["failed"]:
             raise ProviderError(
                 f"Feast failed at “{run['step']}”: {run['failed']}",

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from mlinfra.sdk.refs import slot
-from mlinfra.sdk.workload import File, Mount, Port, Probe, Service, VolumeHandle
+from mlinfra.sdk.workload import File, Limits, Mount, Port, Probe, Service, VolumeHandle
 from mlinfra_tools.feast.bundle import server_script
 from mlinfra_tools.versions import software
 
 SCRIPT: Final = "feature_server.py"
 START_SECONDS: Final = 180.0
 """Importing Feast takes eight seconds of a free core, and many times that on a busy machine."""
+UNLIMITED: Final = Limits()
 ENVIRONMENT: Final = {
     "FEAST_USAGE": "False",  # no telemetry
     "NO_COLOR": "1",
@@ -24,8 +25,16 @@ ENVIRONMENT: Final = {
 }
 
 
-def server_service(store: VolumeHandle, sources: Sequence[Mount] = ()) -> Service:
-    """The service over the volume ``store``, which sees the volumes of its ``sources``."""
+def server_service(
+    store: VolumeHandle,
+    sources: Sequence[Mount] = (),
+    *,
+    port: int | None = None,
+    exposed: bool = False,
+    limits: Limits = UNLIMITED,
+) -> Service:
+    """The service over the volume ``store``, which sees the volumes of its ``sources``. ``port`` fixes its number;
+    ``exposed`` lets other machines reach it."""
     return Service(
         name="server",
         software=software("feast"),
@@ -38,10 +47,12 @@ def server_service(store: VolumeHandle, sources: Sequence[Mount] = ()) -> Servic
             slot("port:http"),
             "--store",
             slot("path:store"),
+            *(("--exposed",) if exposed else ()),
         ),
-        ports={"http": Port(inside=6566)},
+        ports={"http": Port(inside=6566, number=port, exposed=exposed)},
         probe=Probe("http", "/health", timeout=START_SECONDS),
         env=ENVIRONMENT,
         files=(File(SCRIPT, server_script()),),
         mounts=(Mount("store", store), *sources),
+        limits=limits,
     )

@@ -5,21 +5,30 @@ The server is a workload that any runtime realises; the models are objects behin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+from mlinfra.kinds.kind import opaque
+from mlinfra.sdk.diagnostics import fail
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.lowering import CheckResult, Lowering, Outputs
 from mlinfra.sdk.refs import slot
 from mlinfra.sdk.workload import Limits, Mount, Port, Probe, Service, Volume, VolumeHandle
 from mlinfra_tools.client import ToolsClient
+from mlinfra_tools.mlflow.limits import limits
 from mlinfra_tools.mlflow.rest import Mlflow
 from mlinfra_tools.versions import software
 
 if TYPE_CHECKING:
     from mlinfra.kinds.registry import Registry
 
+SHARED: Final = "models"
+"""Under this name the recipe shares what it declares: a model's name → `Declared`."""
 INSIDE: Final = 5000
 """MLflow's own port."""
+OWN_PORT: Final = Port(INSIDE)
+NO_LIMITS: Final = Limits()
 START_SECONDS: Final = 300.0
 """A first start makes the database: 20 to 50 s on two cores, more where the disk is slow."""
 LOCAL_HOSTS: Final = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[[]::1]:*")
@@ -32,14 +41,33 @@ ENVIRONMENT: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A model as the registry declares it: the address of its resource, those of its aliases, and how a new version comes to
+    an alias (``auto``, ``manual``, or a token for one of them). Empty for a model that is not declared."""
+
+    model: str = ""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    approval: str = "auto"
+
+
 def lower(registry: Registry, lowering: Lowering) -> Outputs:
-    """Server, models and aliases of one registry."""
+    """Server, models and aliases of one registry.
+
+    Errors: DiagnosticError for names that only an apply could tell.
+    """
     # A runtime that offers "postgresql" gets the database as a service of its own; the files stay in the volume.
     data = lowering.volume(Volume("data", data=True))
-    server = lowering.service(server_service(data))
+    port = Port(INSIDE, number=registry.port, exposed=registry.expose)
+    # Where services have names in a network of their own, the recipe cannot know by which of them the server is called.
+    anyone = registry.expose or "images" in lowering.capabilities
+    server = lowering.service(server_service(data, limits(registry.resources, lowering), port, anyone=anyone))
     uri = server.urls["http"]
     held: dict[str, dict[str, str]] = {}
+    shared: dict[str, Declared] = {}
     for name, model in registry.models.items():
+        _known(f'The model "{name}"', model)
+        _known(f'An alias of the model "{name}"', model.aliases, *model.aliases)
         declared = lowering.resource(
             "mlflow.registered_model",
             name,
@@ -53,35 +81,58 @@ def lower(registry: Registry, lowering: Lowering) -> Outputs:
             after=(server.address,),
             label=f"model {name}",
         )
-        held[name] = {}
+        held[name], addresses = {}, {}
         for alias in model.aliases:
             handle = lowering.resource(
                 "mlflow.model_alias",
                 f"{name}@{alias}",
                 {"tracking_uri": uri, "model": name, "alias": alias},
                 after=(declared.address,),
-                label=f"{name}@{alias}",
+                label=f"{name}@{alias}" + (" (set by a person)" if model.approval == "manual" else ""),
             )
             held[name][alias] = handle.ref("version")
+            addresses[alias] = handle.address
+        shared[name] = Declared(declared.address, addresses, model.approval)
+    lowering.share(SHARED, shared)
     lowering.check("models", "mlinfra_tools.mlflow.registry:read_models", uri=uri, models=list(registry.models))
     return {"url": uri, "models": held}
 
 
-def server_service(data: VolumeHandle, limits: Limits = Limits(), number: int | None = None) -> Service:
-    """The MLflow server that keeps everything in ``data``. ``number`` fixes its port."""
+def _known(what: str, *values: Any) -> None:
+    """Errors: DiagnosticError if one of the values can be told only by an apply: names must be known before."""
+    if any(opaque(value) for value in values):
+        raise fail(
+            "value-not-known",
+            "Value not known while planning",
+            f"{what} comes from a value that only an apply can tell.",
+            "Write it out, or take it from a variable.",
+        )
+
+
+def server_service(
+    data: VolumeHandle, limits: Limits = NO_LIMITS, port: Port = OWN_PORT, *, anyone: bool = False
+) -> Service:
+    """The MLflow server that keeps everything in ``data``. ``anyone``: it answers under whatever name it is called."""
     folder = slot("path:data")
-    hosts = ",".join(LOCAL_HOSTS)
+    number = slot("port:http")
+    hosts = ("*",) if anyone else LOCAL_HOSTS
+    access = ["--allowed-hosts", ",".join(hosts)]
+    if port.exposed:
+        # The pages of its own site send their origin with each search, and MLflow takes only origins that it is told.
+        # Sites of others rarely stand on the same port.
+        numbers = dict.fromkeys(str(each) for each in (number, port.number) if each is not None)
+        access += ["--cors-allowed-origins", ",".join(f"http://*:{each}" for each in numbers)]
     return Service(
         name="server",
         software=software("mlflow"),
         command=(
             *(slot("python"), "-m", "mlflow", "server"),
-            *("--host", slot("host"), "--port", slot("port:http"), "--workers", "1"),
+            *("--host", slot("host"), "--port", number, "--workers", "1"),
             *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
             *("--serve-artifacts", "--artifacts-destination", f"{folder}/artifacts"),
-            *("--allowed-hosts", hosts),
+            *access,
         ),
-        ports={"http": Port(INSIDE, number=number)},
+        ports={"http": port},
         probe=Probe("http", "/health", timeout=START_SECONDS),
         env=ENVIRONMENT,
         mounts=(Mount("data", data),),

@@ -22,6 +22,7 @@ class FakeFeatureServer:
     live: dict[str, Any] | None = None
     online: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     failing: str | None = None
+    notes: list[str] = field(default_factory=list)
     down: bool = False
     applied: list[dict[str, Any]] = field(default_factory=list)
     looks: int = 0
@@ -40,7 +41,7 @@ class FakeFeatureServer:
                     return httpx.Response(404, json={"detail": "no repository was applied yet"})
                 told = dict(self.live)
                 if "count" in request.url.params:
-                    told["online"] = {view: len(rows) for view, rows in self.online.items()}
+                    told["counts"] = {view: len(rows) for view, rows in self.online.items()}
                 return httpx.Response(200, json=told)
             case ("PUT", "/-/repository"):
                 definition = json.loads(request.content)
@@ -57,7 +58,8 @@ class FakeFeatureServer:
                 going = self.looks < len(self.steps)
                 failed = None if going else self.failing
                 status = "running" if going else "failed" if failed else "done"
-                return httpx.Response(200, json={"run": 1, "status": status, "step": step, "failed": failed})
+                run = {"run": 1, "status": status, "step": step, "failed": failed, "notes": self.notes}
+                return httpx.Response(200, json=run)
             case ("GET", "/-/sample"):
                 rows = self.online.get(request.url.params["view"])
                 if not rows:

@@ -53,6 +53,9 @@ def test_a_definition_is_rendered_as_a_feast_repository() -> None:
     assert made["source_user_txn"]["path"] == "'/lake/user_txn.parquet'"
     assert made["view_user_txn"]["ttl"] == "timedelta(seconds=604800.0)"
     assert "Field(name='embedding', dtype=Array(Float32))" in made["view_user_txn"]["schema"]
+    assert made["view_user_txn"]["online"] == "True"
+    offline = calls(render({**DEFINITION, "online": False}, templates())["features.py"])
+    assert offline["view_user_txn"]["online"] == "False"
 
 
 def test_values_are_written_as_literals_never_as_code() -> None:
@@ -98,9 +101,11 @@ def test_the_script_is_whole_and_says_its_options(tmp_path: Path) -> None:
         exec(compile(script.read_text("utf-8"), str(script), "exec"), scope)
     finally:
         sys.meta_path[:] = before
-    assert scope["TEMPLATES"] == templates()
     for text in scope["SOURCES"].values():
         compile(text, "module", "exec")
+    carried: dict[str, Any] = {}
+    exec(scope["SOURCES"]["featureserver.templates"], carried)
+    assert carried["TEMPLATES"] == templates()
 
 
 def test_the_service_leaves_ports_and_paths_to_the_runtime() -> None:

@@ -5,38 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
+import pytest
 
+from mlinfra.kinds.compute import Resources
+from mlinfra.kinds.feature_store import Entity, FeatureStore, Materialise, View
+from mlinfra.sdk.diagnostics import DiagnosticError
 from mlinfra.sdk.lowering import Handle
 from mlinfra.sdk.refs import ref, references
-from mlinfra.sdk.workload import Service, ServiceHandle, Volume, VolumeHandle
+from mlinfra.sdk.workload import Limits, Service, ServiceHandle, Volume, VolumeHandle
 from mlinfra_tools.feast import recipe
 from mlinfra_tools.feast.repository import FeastRepository
 
 LAKE = ref("storage.lake/folder.lake", "url")
-
-
-class EntityModel(BaseModel):
-    join_key: str
-    type: str = "string"
-
-
-class ViewModel(BaseModel):
-    source: str
-    entity: str
-    ttl: float | None = None
-    features: dict[str, str]
-    stream: str | None = None
-
-
-class MaterialiseModel(BaseModel):
-    every: float | None = None
-
-
-class StoreModel(BaseModel):
-    entities: dict[str, EntityModel] = {}
-    views: dict[str, ViewModel] = {}
-    materialise: MaterialiseModel = MaterialiseModel()
 
 
 @dataclass
@@ -48,6 +28,7 @@ class Collected:
     services: list[Service] = field(default_factory=list)
     resources: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    offered: dict[str, Any] = field(default_factory=dict)
     checks: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
     def volume(self, volume: Volume) -> VolumeHandle:
@@ -70,32 +51,37 @@ class Collected:
             else None
         )
 
+    def share(self, name: str, handle: Any) -> None:
+        self.offered[name] = handle
+
     def unsupported(self, field: str, why: str = "") -> None:
-        self.notes.append(field)
+        self.notes.append(f"{field}: {why}" if why else field)
 
     def check(self, name: str, function: str, **arguments: Any) -> None:
         self.checks.append((name, function, arguments))
 
 
-def store(**view: Any) -> StoreModel:
-    told = {
-        "source": f"{LAKE}/user_txn.parquet",
-        "entity": "user",
-        "ttl": 604800,
-        "features": {"avg_amount": "float64"},
-    }
-    return StoreModel.model_validate(
+def store(view: dict[str, Any] | None = None, **given: Any) -> FeatureStore:
+    told = {"source": f"{LAKE}/user_txn.parquet", "entity": "user", "ttl": "7d", "features": {"avg_amount": "float64"}}
+    return FeatureStore.model_validate(
         {
             "entities": {"user": {"join_key": "user_id"}},
-            "views": {"user_txn": told | view},
-            "materialise": {"every": 60},
+            "views": {"user_txn": told | (view or {})},
+            "materialise": {"every": "1m"},
+            **given,
         }
     )
 
 
-def lowered(model: StoreModel) -> tuple[Collected, Any]:
+def lowered(model: FeatureStore) -> tuple[Collected, Any]:
     lowering = Collected()
-    return lowering, recipe.lower(model, lowering)  # type: ignore[arg-type]
+    return lowering, recipe.lower(model, lowering)  # type: ignore[arg-type]  # has what the recipe uses
+
+
+def repository(lowering: Collected) -> dict[str, Any]:
+    fields, _ = lowering.resources["feast.repository card_fraud"]
+    FeastRepository.model_validate(fields)
+    return fields
 
 
 def test_a_store_is_a_volume_a_server_and_a_repository() -> None:
@@ -107,14 +93,78 @@ def test_a_store_is_a_volume_a_server_and_a_repository() -> None:
     fields, after = lowering.resources["feast.repository card_fraud"]
     assert after == ("feature_store.card-fraud/process.server",)
     assert fields["views"]["user_txn"]["entities"] == ["user"]
-    assert fields["materialise"] == {"every": 60.0}
+    assert fields["views"]["user_txn"]["ttl"] == 604800.0
+    assert fields["online"] is True
+    assert fields["materialise"] == {"on_apply": True, "every": 60.0}
     assert {reference.address for reference in references(fields)} == {after[0], "storage.lake/folder.lake"}
     assert outputs == {"url": fields["url"], "name": "card_fraud"}
     assert lowering.checks == [("features", "mlinfra_tools.feast.check:read_features", {"url": fields["url"]})]
     assert lowering.notes == []
+    assert set(lowering.offered) == {"volume"}
     FeastRepository.model_validate(fields)
 
 
-def test_what_feast_is_not_given_is_said() -> None:
-    lowering, _ = lowered(store(stream="kafka://x"))
-    assert lowering.notes == ["views.user_txn.stream"]
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (False, {"on_apply": False}),
+        (True, {"on_apply": True}),
+        ({"cron": "0 3 * * *", "window": "1d"}, {"on_apply": True, "cron": "0 3 * * *", "window": 86400.0}),
+        ({"start": "2026-01-31", "on_apply": False}, {"on_apply": False, "start": "2026-01-31"}),
+    ],
+)
+def test_when_rows_go_online_is_told_to_the_server(given: Any, sent: dict[str, Any]) -> None:
+    lowering, _ = lowered(store(materialise=given))
+    assert repository(lowering)["materialise"] == sent
+    assert lowering.notes == []
+
+
+def test_the_server_has_the_port_the_size_and_the_neighbours_that_were_asked_for() -> None:
+    lowering, _ = lowered(store(port=6566, expose=True, resources={"cpu": 2, "memory": "1Gi"}))
+    (service,) = lowering.services
+    assert (service.ports["http"].number, service.ports["http"].exposed) == (6566, True)
+    assert "--exposed" in service.command
+    assert service.limits == Limits(cpu=2.0, memory=2**30)
+    assert lowering.notes == []
+    (plain,) = lowered(store())[0].services
+    assert (plain.ports["http"].number, plain.ports["http"].exposed, plain.limits) == (None, False, Limits())
+    assert "--exposed" not in plain.command
+
+
+@pytest.mark.parametrize(
+    ("given", "note"),
+    [
+        ({"resources": {"gpu": 1}}, "resources.gpu: a feature server uses none"),
+        ({"resources": {"instance": "ml.t3.medium"}}, "resources.instance: it runs in this environment, which"),
+        ({"online": False}, "materialise: nothing goes online"),
+    ],
+)
+def test_what_cannot_be_done_is_said(given: dict[str, Any], note: str) -> None:
+    lowering, _ = lowered(store(**given))
+    (told,) = lowering.notes
+    assert told.startswith(note)
+    assert repository(lowering)["online"] is given.get("online", True)
+
+
+def test_what_asks_for_nothing_is_not_said() -> None:
+    lowering, _ = lowered(store(online=False, materialise=False, resources={"gpu": 0}))
+    assert lowering.notes == []
+    assert repository(lowering)["online"] is False
+
+
+@pytest.mark.parametrize("field", ["entities", "views"])
+def test_keys_that_only_an_apply_knows_are_refused(field: str) -> None:
+    with pytest.raises(DiagnosticError, match=f"What stands in {field} can only be told by an apply"):
+        lowered(store(**{field: LAKE}))
+
+
+def test_every_field_of_the_kind_is_done_or_told() -> None:
+    parts = {
+        "": (FeatureStore, recipe.PARTS, ()),
+        "entity": (Entity, recipe.ENTITY, ()),
+        "view": (View, (*recipe.VIEW, "entity"), ()),
+        "materialise": (Materialise, recipe.MATERIALISE, ()),
+        "resources": (Resources, recipe.RESOURCES, ("gpu", "instance")),
+    }
+    for model, done, told in parts.values():
+        assert set(model.model_fields) == {*done, *told}

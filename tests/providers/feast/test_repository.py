@@ -32,13 +32,13 @@ def known(**fields: Any) -> Known:
 
 
 def test_create_sends_the_definition_and_ready_tells_the_steps() -> None:
-    server, said = FakeFeatureServer(), list[str]()
+    server, said = FakeFeatureServer(notes=["other stays empty: its source /a does not exist yet"]), list[str]()
     wanted = FeastRepository.model_validate(FIELDS)
     assert wanted.locate(server.client(), operation(said)) is None
     made = wanted.create(server.client(), operation(said))
     FeastRepository.ready(server.client(), known(), operation(said))
     assert made.id == "fraud"
-    assert said == ["feast apply", "materialising user_txn"]
+    assert said == ["feast apply", "materialising user_txn", "other stays empty: its source /a does not exist yet"]
     assert "url" not in server.applied[0]
     live = FeastRepository.read(server.client(), known())
     assert live is not None
@@ -150,9 +150,29 @@ def test_the_check_reads_the_features_of_an_entity_that_is_there() -> None:
     rows.clear()
     assert "no entity of user_txn is online" in read_features(URL, server.client()).summary
     assert server.live is not None
+    server.live["missing"] = {"user_txn": "its source /lake/t.parquet does not exist yet"}
+    told = "no entity of user_txn is online (its source /lake/t.parquet does not exist yet)"
+    assert read_features(URL, server.client()).summary == told
+    status = FeastRepository.status(server.client(), known())
+    assert status is not None
+    assert status.detail.endswith("nothing materialised; user_txn: its source /lake/t.parquet does not exist yet")
     server.live["store"] = "registry is gone"
     assert read_features(URL, server.client()).summary == "registry is gone"
     server.live = None
     assert not read_features(URL, server.client()).passed
     server.down = True
     assert "does not answer" in read_features(URL, server.client()).summary
+
+
+def test_a_store_that_is_not_online_is_checked_by_its_sources() -> None:
+    view = {"source": "/lake/t.parquet", "features": {"avg_amount": "float64"}}
+    live = {"store": "ready", "online": False, "views": {"user_txn": view}}
+    server = FakeFeatureServer(live=live)
+    result = read_features(URL, server.client())
+    assert result.passed
+    assert result.summary == "not online; history of user_txn"
+    live["missing"] = {"user_txn": "its source /lake/t.parquet does not exist yet"}
+    result = read_features(URL, server.client())
+    assert not result.passed
+    assert result.summary == "user_txn: its source /lake/t.parquet does not exist yet"
+    assert FeastRepository.would_lose(server.client(), known()) is None

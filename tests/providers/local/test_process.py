@@ -160,7 +160,69 @@ def test_children_end_with_it(bench: Bench) -> None:
     children = psutil.Process(live["pid"]).children(recursive=True)
     assert len(children) == 1
     tree.delete("tree")
-    assert not children[0].is_running()
+    assert not alive.lives(children[0])
+    assert marked(bench) == []
+
+
+def test_children_that_outlive_it_do_not_keep_its_port(bench: Bench) -> None:
+    """The process was killed alone, as a full memory does it; its worker still listens."""
+    code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', *sys.argv[1:]]).wait()"
+    tree = server(bench, command=[sys.executable, "-c", code, SERVER, "{port:http}"])
+    first = tree.apply()
+    worker = psutil.Process(first["pid"]).children()[0]
+    os.kill(first["pid"], signal.SIGKILL)
+    bench.client.children[first["pid"]].wait()
+    assert alive.lives(worker)
+    second = tree.apply()
+    assert second["bound"] == first["bound"]
+    assert not alive.lives(worker)
+    tree.delete("web")
+    assert marked(bench) == []
+
+
+def test_a_record_of_before_a_reboot_is_of_nobody(bench: Bench) -> None:
+    web = server(bench)
+    first = web.apply()
+    run = bench.work / "processes" / "web" / "run.json"
+    earlier = {**json.loads(run.read_text()), "boot": "an earlier one"}
+    run.write_text(json.dumps(earlier))
+    live = web.read()
+    assert live is not None
+    assert live["pid"] == first["pid"]  # it carries its marker: so looks one that another container started
+    alive.stop(bench.client, marked(bench), 5.0, bench.cancelled.wait)
+    stranger = subprocess.Popen(SLEEPER, stdout=subprocess.DEVNULL)
+    try:
+        told = alive.Started.of(psutil.Process(stranger.pid))
+        run.write_text(json.dumps({**earlier, "pid": told.pid, "at": told.at}))
+        assert web.told() == "stopped → start"
+        web.apply()
+        web.delete("web")
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_it_outlives_who_started_it(bench: Bench) -> None:
+    """It has a session of its own, so neither the end of the command line nor a closed terminal ends it."""
+    code = CREATOR + "\nprint(subject.read()['pid'], flush=True)\nimport os; os.kill(0, 9)\n"
+    child = create(bench, code, start_new_session=True)
+    assert child.stdout is not None
+    pid = int(child.stdout.read())
+    assert child.wait() == -signal.SIGKILL  # with its whole process group
+    child.stdout.close()
+    assert [process.pid for process in marked(bench)] == [pid]
+    assert os.getsid(pid) == pid
+    assert server(bench).apply()["pid"] == pid
+
+
+def test_one_that_wants_more_memory_than_it_may_have_does_not_get_it(bench: Bench) -> None:
+    code = "x = bytearray(2**30); import time; time.sleep(600)"
+    with pytest.raises(ProviderError, match="ended") as caught:
+        bench.subject(
+            "local.process", name="hog", command=[sys.executable, "-c", code], limits={"memory": 2**28}
+        ).apply()
+    assert "MemoryError" in caught.value.log
 
 
 def test_one_that_does_not_listen_to_reason_is_killed(bench: Bench) -> None:
@@ -288,21 +350,29 @@ subject.desired.create(bench.client, bench.operation())
 """
 
 
-@pytest.mark.parametrize("step", range(8))
-def test_a_create_that_is_killed_anywhere_never_starts_two(bench: Bench, step: int) -> None:
-    """kill -9 at different moments of a create; then what an apply does: locate, mend, wait."""
+def create(bench: Bench, code: str, **more: Any) -> subprocess.Popen[bytes]:
+    """A process that creates a server, and says "go" just before."""
     paths = os.pathsep.join(path for path in sys.path if path)
     child = subprocess.Popen(
-        [sys.executable, "-c", CREATOR, str(bench.root)],
+        [sys.executable, "-c", code, str(bench.root)],
         env={**os.environ, "PYTHONPATH": paths},
         cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
+        **more,
     )
     assert child.stdout is not None
-    child.stdout.readline()
+    assert child.stdout.readline() == b"go\n"
+    return child
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_a_create_that_is_killed_anywhere_never_starts_two(bench: Bench, step: int) -> None:
+    """kill -9 at different moments of a create; then what an apply does: locate, mend, wait."""
+    child = create(bench, CREATOR)
     bench.cancelled.wait(step * 0.015)
     child.kill()
     child.wait()
+    assert child.stdout is not None
     child.stdout.close()
     web = server(bench)
     live = web.apply()

@@ -29,6 +29,7 @@ class Row:
     version: str
     inputs: Mapping[str, Any]
     prediction: Any
+    probabilities: Any = None
 
 
 @dataclass
@@ -47,8 +48,8 @@ def read(
 ) -> Captured:
     """The rows with ``since < timestamp <= until``.
 
-    A request that several variants saw (shadow traffic) counts once, for the first in the order of ``variants``. A sample
-    is the same for the same rows.
+    ``variants`` are those that are looked at; none named: all. A request that several of them saw (shadow traffic) counts
+    once, for the first in their order. A sample is the same for the same rows.
     """
     found = Captured()
     order = _order(folder, variants)
@@ -78,7 +79,7 @@ def _order(folder: Path, variants: Sequence[str]) -> list[str]:
         there = sorted(item.name for item in folder.iterdir() if item.is_dir())
     except FileNotFoundError:
         return []
-    return [*(name for name in variants if name in there), *(name for name in there if name not in variants)]
+    return [name for name in variants if name in there] if variants else there
 
 
 def _days(folder: Path, since: datetime, until: datetime) -> list[Path]:
@@ -104,6 +105,8 @@ def _parsed(raw: Any, variant: str) -> list[Row]:
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     inputs = raw["rows"] if "rows" in raw else raw["inputs"]
     answers = raw["predictions"] if "predictions" in raw else [raw.get("prediction")]
+    chances = raw.get("probabilities")
+    each = chances if "predictions" in raw and isinstance(chances, list) else [chances]
     several = inputs if isinstance(inputs, list) else _unfolded(inputs)
     first = int(raw.get("row") or 0)
     if not all(isinstance(item, Mapping) for item in several):
@@ -117,6 +120,7 @@ def _parsed(raw: Any, variant: str) -> list[Row]:
             str(raw.get("version") or ""),
             item,
             answers[number] if number < len(answers) else None,
+            each[number] if number < len(each) else None,
         )
         for number, item in enumerate(several)
     ]

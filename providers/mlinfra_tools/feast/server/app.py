@@ -6,6 +6,8 @@
 * ``GET /-/run``: how the last run does;
 * ``GET /-/sample?view=NAME``: the join keys of some entity that is online.
 
+Where other machines reach the port, the routes below ``/-/`` answer this machine only.
+
 Feast keeps its connection to a deleted SQLite file, and would make a missing one anew, empty. So each request looks at the
 file first: gone is said, another one is opened.
 """
@@ -20,6 +22,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 from starlette.requests import Request
@@ -52,8 +55,10 @@ class Serving:
 class App:
     """The ASGI application."""
 
-    def __init__(self, layout: Layout, templates: Mapping[str, str], clerk: Clerk) -> None:
+    def __init__(self, layout: Layout, templates: Mapping[str, str], clerk: Clerk, *, exposed: bool = False) -> None:
         self.layout = layout
+        self._exposed = exposed
+        self._off = False
         self.keeper = Keeper(layout, templates, clerk, self._renew)
         self._serving: Serving | None = None
         self._renewing = asyncio.Lock()
@@ -71,6 +76,11 @@ class App:
         if path == "/health":
             await JSONResponse({"status": "ok"})(scope, receive, send)
         elif path.startswith("/-/"):
+            if self._exposed and not _from_here(scope):
+                await _problem(403, "only the machine that the feature server runs on may ask this")(
+                    scope, receive, send
+                )
+                return
             response = await self._own(path, Request(scope, receive))
             await response(scope, receive, send)
         else:
@@ -97,7 +107,8 @@ class App:
                 return JSONResponse({"run": self.keeper.begin_teardown()}, 202)
             case ("GET", "/-/run"):
                 run = self.keeper.run
-                return JSONResponse({"run": run.number, "status": run.status, "step": run.step, "failed": run.failed})
+                told = {"run": run.number, "status": run.status, "step": run.step, "failed": run.failed}
+                return JSONResponse({**told, "notes": run.notes})
             case ("GET", "/-/sample"):
                 entity = await asyncio.to_thread(self._sample, request.query_params.get("view", ""))
                 return JSONResponse({"entity": entity}) if entity else _problem(404, "no entity is online")
@@ -111,7 +122,7 @@ class App:
         if record is not None and self.keeper.run.status == "running" and record.status == "applying":
             told["store"] = "it is being applied"
         if record is not None and count:
-            told["online"] = entity_rows(self.layout.online, {name: table(record, name) for name in record.views})
+            told["counts"] = entity_rows(self.layout.online, {name: table(record, name) for name in record.views})
         return told
 
     def _sample(self, view: str) -> dict[str, Any] | None:
@@ -123,6 +134,9 @@ class App:
     # -- Feast's -----------------------------------------------------------------------------------------------------------
 
     async def _feast(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._off:
+            await _problem(404, "nothing is served: the blueprint says `online: false`")(scope, receive, send)
+            return
         mark = self._mark()
         if mark is None:
             gone = "the online store is gone" if read_record(self.layout) else "no repository was applied yet"
@@ -156,6 +170,7 @@ class App:
             old = self._serving
             if only_if_not is not None and old is not None and old.mark == only_if_not:
                 return
+            self._off = not self.keeper.online()
             self._serving = await self._opened()
             if old is not None:
                 old.left = True
@@ -196,6 +211,14 @@ def _feast_app(folder: str) -> Any:
     from feast.feature_server import get_app
 
     return get_app(FeatureStore(repo_path=folder), registry_ttl_sec=0)
+
+
+def _from_here(scope: Scope) -> bool:
+    client = scope.get("client")
+    try:
+        return client is not None and ip_address(client[0]).is_loopback
+    except ValueError:
+        return False
 
 
 async def _leave(serving: Serving) -> None:

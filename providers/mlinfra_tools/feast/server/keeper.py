@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -30,8 +30,9 @@ from .layout import (
     source_state,
     write_record,
 )
-from .probe import filled_tables, has_data, read_registry, table
+from .probe import filled_tables, has_data, missing, read_registry, serves, table
 from .render import render
+from .schedule import Schedule
 
 log = logging.getLogger("featureserver")
 
@@ -47,7 +48,12 @@ class Run:
     status: str = "done"
     step: str = ""
     failed: str | None = None
-    started: float = field(default_factory=monotonic)
+    notes: list[str] = field(default_factory=list)
+    """What whoever waits should know of a run that did well."""
+
+
+Job = Callable[[Run], Awaitable[str | None]]
+"""What a run does; gives in words why it failed, or None."""
 
 
 class Keeper:
@@ -66,22 +72,29 @@ class Keeper:
 
     def begin_apply(self, definition: Definition) -> int:
         """Start to make the repository like ``definition``; gives the run's number."""
-        return self._begin(lambda: self._apply(definition))
+        return self._begin(lambda run: self._apply(definition, run))
 
     def begin_teardown(self) -> int:
         """Start to remove everything of the repository; gives the run's number."""
         return self._begin(self._tear_down)
 
+    def online(self) -> bool:
+        """Whether what is applied is to be served."""
+        record = read_record(self.layout)
+        return record is None or serves(record.definition)
+
     async def on_schedule(self, tick: float = 1.0) -> None:
-        """Materialise what is new each time that the definition's ``materialise.every`` (seconds) has passed. Endless."""
-        last = monotonic()
+        """Materialise what is new when the definition's ``materialise.every`` or ``materialise.cron`` says so. Endless."""
+        schedule = Schedule(monotonic(), datetime.now(UTC))
         while True:
             await asyncio.sleep(tick)
             record = read_record(self.layout)
-            every = ((record.definition.get("materialise") or {}).get("every")) if record else None
-            if not every or monotonic() - last < every or self._lock.locked():
+            if record is None or not serves(record.definition):
                 continue
-            last = monotonic()
+            due = schedule.due(record.definition.get("materialise") or {}, monotonic(), datetime.now(UTC))
+            if not due or self._lock.locked():
+                continue
+            schedule.done(monotonic())
             async with self._lock:
                 failed = await self._materialise_news()
             if failed:
@@ -89,17 +102,17 @@ class Keeper:
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
 
-    def _begin(self, job: Callable[[], Awaitable[str | None]]) -> int:
+    def _begin(self, job: Job) -> int:
         run = self.run = Run(self.run.number + 1, "running", "waiting for the job before")
         task = asyncio.get_running_loop().create_task(self._finish(run, job))
         self._soon.add(task)
         task.add_done_callback(self._soon.discard)
         return run.number
 
-    async def _finish(self, run: Run, job: Callable[[], Awaitable[str | None]]) -> None:
+    async def _finish(self, run: Run, job: Job) -> None:
         async with self._lock:
             try:
-                run.failed = await job()
+                run.failed = await job(run)
                 await self._changed()
             except Exception as error:
                 # Whoever waits for this run must hear its end, whatever went wrong.
@@ -107,12 +120,15 @@ class Keeper:
                 run.failed = f"{type(error).__name__}: {error}"
             run.status = "failed" if run.failed else "done"
 
-    async def _apply(self, definition: Definition) -> str | None:
+    async def _apply(self, definition: Definition, run: Run) -> str | None:
         layout, before = self.layout, read_record(self.layout)
         project = definition["project"]
         names = list(definition["views"])
         whole = before is None or before.status != "applied" or read_registry(layout.registry, project) is None
         files = render(definition, self._templates)
+        if before is not None and not serves(before.definition):
+            # What was online before it was switched off may be old.
+            whole = True
         kept = {} if before is None else before.views
         record = Record(
             definition, views={name: kept.get(name, {"materialised": None, "filled": False}) for name in names}
@@ -126,20 +142,20 @@ class Keeper:
         for name, text in files.items():
             replace_text(layout.folder / name, text)
             record.files[name] = str(digest(layout.folder / name))
-        fill = stale if (definition.get("materialise") or {}).get("on_apply", True) else []
+        fill = [name for name in stale if _wanted(before, record, name)] if serves(definition) else []
+        run.notes += [f"{name} stays empty: {missing(record, name)}" for name in fill if not has_data(record, name)]
         states = self._states(record, [name for name in fill if has_data(record, name)])
         end = datetime.now(UTC)
-        steps: list[dict[str, Any]] = [
-            {"say": "feast apply", "command": self._command("apply")},
-            {"say": "making online tables", "tables": str(layout.folder)},
-            *(self._materialise(definition, name, end) for name in states),
-        ]
+        steps: list[dict[str, Any]] = [{"say": "feast apply", "command": self._command("apply")}]
+        if serves(definition):
+            steps.append({"say": "making online tables", "tables": str(layout.folder)})
+        steps += [self._materialise(definition, name, end) for name in states]
         failed = await self._do(steps)
         record.status, record.reason = ("failed", failed) if failed else ("applied", "")
         self._note(record, {} if failed else states, end)
         return failed
 
-    async def _tear_down(self) -> str | None:
+    async def _tear_down(self, run: Run) -> str | None:
         layout = self.layout
         failed = None
         if layout.config.exists() and layout.registry.exists():
@@ -158,13 +174,20 @@ class Keeper:
         if record is None or record.status != "applied" or not self.layout.online.exists():
             return None
         end = datetime.now(UTC)
+        window = (record.definition.get("materialise") or {}).get("window")
         steps: dict[str, dict[str, Any]] = {}
         for name, view in record.views.items():
             state = source_state(record.definition["views"][name]["source"])
-            if state == ELSEWHERE:
+            if state is None or state == view.get("source") != ELSEWHERE:
+                continue
+            if window is not None and view["materialised"] is not None:
+                start = (end - timedelta(seconds=window)).isoformat()
+                command = self._command("materialize", start, end.isoformat(), "--views", name)
+                steps[name] = {"say": f"materialising the last rows of {name}", "command": command}
+            elif state == ELSEWHERE:
                 command = self._command("materialize-incremental", end.isoformat(), "--views", name)
                 steps[name] = {"say": f"materialising what is new of {name}", "command": command}
-            elif state is not None and state != view.get("source"):
+            else:
                 steps[name] = self._materialise(record.definition, name, end)
         if not steps:
             return None
@@ -218,6 +241,14 @@ class Keeper:
         registry = self.layout.registry
         if registry.exists() and registry.stat().st_size and read_registry(registry, project) is None:
             _set_aside(registry)
+
+
+def _wanted(before: Record | None, after: Record, view: str) -> bool:
+    """Whether an apply fills a view that is not as it should be: always, unless the blueprint says that an apply does not;
+    then only one that was filled before and has lost its rows."""
+    if (after.definition.get("materialise") or {}).get("on_apply", True):
+        return True
+    return after.views[view]["materialised"] is not None and not _reshaped(before, after, view)
 
 
 def _reshaped(before: Record | None, after: Record, view: str) -> bool:

@@ -8,16 +8,19 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 
-def main(templates: Mapping[str, str]) -> int:
+def main() -> int:
     """Serve until told to end; 0 if it had started."""
     parser = argparse.ArgumentParser(description="Serves a Feast repository.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--store", type=Path, required=True, help="the repository's folder")
+    parser.add_argument(
+        "--exposed", action="store_true", help="other machines reach the port: they may only read features"
+    )
     options = parser.parse_args()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
@@ -38,7 +41,9 @@ def main(templates: Mapping[str, str]) -> int:
 
     folder = options.store.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    app = App(Layout(folder), templates, Clerk())
+    # A module that only the bundled script has.
+    templates = import_module(f"{__package__}.templates").TEMPLATES
+    app = App(Layout(folder), templates, Clerk(), exposed=options.exposed)
     config = uvicorn.Config(
         app, host=options.host, port=options.port, log_level="warning", access_log=False, lifespan="on", log_config=None
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .feature_types import BY_VALUE
-from .layout import Layout, Record, digest, source_state
+from .layout import Definition, Layout, Record, digest, local_source, source_state
 
 READY = "ready"
 
@@ -32,11 +32,13 @@ def describe(layout: Layout, record: Record | None) -> dict[str, Any] | None:
     registered = read_registry(layout.registry, definition["project"])
     if registered is None:
         # What is in no registry cannot be told from it; the one line that says so is enough.
-        registered = {"entities": definition["entities"], "views": definition["views"]}
+        registered = {"entities": definition["entities"], "views": definition["views"], "online": serves(definition)}
     return {
         "project": definition["project"],
         "materialise": definition.get("materialise"),
+        "online": serves(definition),
         **registered,
+        "missing": {name: missing(record, name) for name in record.views if not has_data(record, name)},
         "store": "; ".join(problems(layout, record)) or READY,
         "materialised": max((view["materialised"] or "" for view in record.views.values()), default=""),
     }
@@ -60,6 +62,8 @@ def problems(layout: Layout, record: Record) -> Iterator[str]:
         yield "registry is empty" if layout.registry.exists() else "registry is gone"
     elif unknown:
         yield f"{', '.join(unknown)} is gone from the registry"
+    if not serves(record.definition):
+        return
     if not layout.online.exists():
         yield "online store is gone"
         return
@@ -77,13 +81,28 @@ def problems(layout: Layout, record: Record) -> Iterator[str]:
         filled = tables.get(table(record, name))
         if filled is False and view["filled"]:
             yield f"online table of {name} is empty"
-        if filled is False and not view["filled"] and view["materialised"] is None and has_data(record, name):
+        waits = filled is False and not view["filled"] and view["materialised"] is None
+        if waits and (record.definition.get("materialise") or {}).get("on_apply", True) and has_data(record, name):
             yield f"{name} is not materialised yet"
 
 
 def table(record: Record, view: str) -> str:
     """The online store's table of a view."""
     return f"{record.definition['project']}_{view}"
+
+
+def serves(definition: Definition) -> bool:
+    """Whether the latest values are served online."""
+    return bool(definition.get("online", True))
+
+
+def missing(record: Record, view: str) -> str:
+    """What is missing of a view that has no data, in words."""
+    source = record.definition["views"][view]["source"]
+    found = local_source(source)
+    if record.views[view].get("source") is not None:
+        return f"its source {source} is gone"
+    return f"its source {source} {'has no file' if found is not None and found.is_dir() else 'does not exist'} yet"
 
 
 def has_data(record: Record, view: str) -> bool:
@@ -141,7 +160,9 @@ def read_registry(path: Path, project: str) -> dict[str, Any] | None:
     entities.pop("__dummy", None)
     if not entities and not views:
         return None
+    told = {"online": all(spec.online for spec in views.values())} if views else {}
     return {
+        **told,
         "entities": {name: _entity(spec) for name, spec in sorted(entities.items())},
         "views": {name: _view(spec) for name, spec in sorted(views.items())},
     }

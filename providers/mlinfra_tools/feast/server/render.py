@@ -25,6 +25,7 @@ def render(definition: Mapping[str, Any], templates: Mapping[str, str]) -> dict[
         "value_type": lambda name: TYPES[name][1],
     }
     values = {
+        "online": True,
         **definition,
         "entities": {name: {"description": None, **entity} for name, entity in definition["entities"].items()},
         "views": {
