@@ -91,6 +91,11 @@ RULES: Final = (
         "Remove networks that nothing uses (`docker network prune`), or give the network a subnet in ipam.",
     ),
     _rule(
+        r"network (?P<network>\S+) not found",
+        "the network {network} is not on the engine",
+        "Declare it as a docker.network and refer to it as ${{resource.NAME.name}}, so that it is made first.",
+    ),
+    _rule(
         r"volume is in use - \[(?P<users>[^\]]+)\]",
         "the volume is used by the container {users}",
         "Replace that container along with it: refer to the volume as ${{resource.NAME.id}}, or give --replace.",
