@@ -36,8 +36,8 @@ def init(
 def validate(
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     no_color: o.NoColor = False,
 ) -> None:
@@ -75,7 +75,7 @@ def schema() -> None:
 
 def kinds(
     kind: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[str],
         typer.Argument(metavar="KIND", help="Tell all about one."),
     ] = None,
     json: o.Json = False,
@@ -104,7 +104,7 @@ def kinds(
 
 def providers(
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[str],
         typer.Argument(metavar="PROVIDER|TYPE", help="A provider, or a resource type: tell all about it."),
     ] = None,
     json: o.Json = False,

@@ -83,7 +83,7 @@ class LocalRoute(Resource):
         try:
             text = path.read_text("utf-8", "replace")
         except (FileNotFoundError, NotADirectoryError):
-            return {"path": known.id} if marks.begun(client, known.id) else None
+            return {"path": known.id} if marks.find(client, known.id) else None
         except OSError as error:
             raise refused(error, path) from error
         mark = marks.find(client, known.id)
@@ -95,7 +95,7 @@ class LocalRoute(Resource):
         return {**config, **told} if isinstance(config, dict) else told
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_file()) else None
+        return self.path if marks.ours(marks.find(client, self.path), op) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         claimed(client, self.path, self._config(), MODE, op)
@@ -140,6 +140,8 @@ class LocalRoute(Resource):
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
         told: list[str] = []
+        if any(change.path == "targets" and change.old is None for change in changes):
+            return "its file was deleted or is damaged → written again"
         for change in changes:
             if change.path.partition(".")[0] in SETTINGS:
                 told.append(f"{change.path} {_shown(change.old)} → {_shown(change.new)}")

@@ -182,11 +182,11 @@ class Upstream:
 
 
 class Gateway:
-    """A started gateway."""
+    """A started gateway, with its files in ``folder``; ``file`` is its configuration where that is elsewhere."""
 
-    def __init__(self, python: Path, folder: Path) -> None:
+    def __init__(self, python: Path, folder: Path, file: Path | None = None) -> None:
         self.folder = folder
-        self.file = folder / "route.json"
+        self.file = file or folder / "route.json"
         self.log = folder / "log"
         script = folder / "gateway.py"
         script.write_text(gateway_script(), encoding="utf-8")
