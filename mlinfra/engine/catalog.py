@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mlinfra.sdk.diagnostics import did_you_mean, fail
+from mlinfra.sdk.diagnostics import DiagnosticError, did_you_mean, fail
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.provider import Place, Provider, load
 from mlinfra.sdk.resource import Resource
@@ -54,6 +54,14 @@ class Catalog:
             found = self._load(name)
             self._loaded[name] = found
         return found
+
+    def settings(self, name: str) -> Any:
+        """The pydantic model of the environment keys that a provider knows; None if it names none or is not installed."""
+        try:
+            target = self.provider(name).settings
+        except DiagnosticError:
+            return None
+        return load(target) if target is not None else None
 
     def _load(self, name: str) -> Provider:
         if name in BUILT_IN:
