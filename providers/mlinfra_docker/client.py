@@ -6,6 +6,7 @@ Which engine: the environment's ``host``, else DOCKER_HOST, else the context tha
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -134,11 +135,23 @@ def connect(place: Place) -> DockerClient:
     options = _options(place)
     host = str(options.get("base_url") or SOCKET)
     try:
+        _knock(host)
         api = Api(host, **options)
     except (DockerException, OSError) as error:
         raise unreachable(error, host) from error
     owner = {"mlinfra:blueprint": place.blueprint, "mlinfra:environment": place.environment}
     return DockerClient(api, place, host, owner)
+
+
+def _knock(host: str) -> None:
+    """See whether a socket of this machine takes connections. The SDK would tell as well, but leaves sockets open then.
+
+    Errors: OSError.
+    """
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(CONNECT)
+            asking.connect(host.removeprefix("unix://"))
 
 
 def _options(place: Place) -> dict[str, Any]:

@@ -9,6 +9,7 @@ cannot be proved so is inspected.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from mlinfra_docker import labels as own
 from mlinfra_docker.container_body import NANO
 from mlinfra_docker.container_parts import capability
 
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 ALONE: Final = ("host", "none")
 """Ways to be on no network of the engine."""
 CHANGING: Final = frozenset({"update", "rename"})
@@ -61,15 +63,12 @@ def memory(text: str) -> Memory:
 
 def nanoseconds(moment: str) -> int:
     """Nanoseconds since 1970 of an RFC 3339 time with up to nine decimals."""
-    whole, _, rest = moment.partition(".")
-    decimals = "".join(character for character in rest if character.isdigit())[:9] if rest else ""
-    offset = "+00:00"
-    tail = rest.lstrip("0123456789") if rest else ""
-    if tail and tail != "Z":
-        offset = tail
-    whole = whole.removesuffix("Z")
-    base = datetime.fromisoformat(whole if "+" in whole[10:] else f"{whole}{offset}")
-    return int(base.timestamp()) * NANO + int(decimals.ljust(9, "0") or 0)
+    match = _MOMENT.fullmatch(moment)
+    if match is None:
+        raise ValueError(f"{moment!r} is no time of an engine")
+    whole, decimals, offset = match.groups()
+    base = datetime.fromisoformat(f"{whole}{'+00:00' if offset == 'Z' else offset}")
+    return int(base.timestamp()) * NANO + int((decimals or "").ljust(9, "0"))
 
 
 def from_inspect(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Fields:

@@ -151,7 +151,7 @@ def wait_until_well(client: DockerClient, container: str, name: str, op: Operati
 def _settle(client: DockerClient, container: str, name: str) -> None:
     """Let the engine tell if it ends at once, as a program with wrong arguments does."""
     try:
-        client.api.ask("POST", f"/containers/{container}/wait", timeout=SETTLE, condition="next-exit")
+        client.api.ask("POST", f"/containers/{container}/wait", timeout=SETTLE, condition="not-running")
     except Slow:
         return  # it still runs
     state = client.api.inspect_container(container)["State"]

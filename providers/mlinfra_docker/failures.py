@@ -124,12 +124,14 @@ RULES: Final = (
 
 
 class EngineError(ProviderError):
-    """The engine was asked and said no. ``said`` are its words, ``status`` is the HTTP code (0 within a stream)."""
+    """The engine was asked and said no. ``said`` are its words, ``status`` is the HTTP code (0 within a stream), ``doing``
+    what was tried, if that is told already."""
 
-    def __init__(self, message: str, *, remedy: str, said: str, status: int) -> None:
+    def __init__(self, message: str, *, remedy: str, said: str, status: int, doing: str) -> None:
         super().__init__(message, remedy=remedy)
         self.said = said
         self.status = status
+        self.doing = doing
 
     @property
     def gone(self) -> bool:
@@ -150,8 +152,10 @@ def explained(said: str, status: int = 0, doing: str = "") -> EngineError:
         if match:
             groups = {name: value.strip() for name, value in match.groupdict().items() if value}
             meaning, remedy = rule.meaning.format(**groups), rule.remedy.format(**groups)
-            return EngineError(f"{before}{meaning}. The engine says: {said}", remedy=remedy, said=said, status=status)
-    return EngineError(f"{before}the engine says: {said}", remedy="", said=said, status=status)
+            return EngineError(
+                f"{before}{meaning}. The engine says: {said}", remedy=remedy, said=said, status=status, doing=doing
+            )
+    return EngineError(f"{before}the engine says: {said}", remedy="", said=said, status=status, doing=doing)
 
 
 @contextmanager
@@ -160,6 +164,8 @@ def told(host: str, doing: str) -> Iterator[None]:
     try:
         yield
     except EngineError as error:
+        if error.doing:
+            raise
         again = explained(error.said, error.status, doing)
         again.log = error.log
         raise again from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,10 +134,8 @@ class Lab:
 
 def with_gone(remove: Any) -> None:
     """Remove something that may be gone."""
-    try:
+    with contextlib.suppress(NotFound):
         remove()
-    except NotFound:
-        pass
 
 
 NOTHING: Mapping[str, list[str]] = {"containers": [], "networks": [], "volumes": [], "images": []}

@@ -73,7 +73,9 @@ def test_a_field(case: Case, lab: Lab) -> None:
     if case.behind is not None:
         case.behind(lab)
         node = lab.node("resource.x")
-        assert any(c.path.startswith(case.shown or case.field) and c.reason == "drift" for c in node.changes), node.changes
+        assert any(c.path.startswith(case.shown or case.field) and c.reason == "drift" for c in node.changes), (
+            node.changes
+        )
         lab.mend()
     if after != before and case.field != "live_files":
         lab.write({**around, "x": before})

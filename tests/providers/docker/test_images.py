@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.docker.lab import NOTHING, Lab
+from tests.providers.docker.lab import NOTHING, Lab, with_gone
 from tests.providers.docker.registry import Registry
 
 
@@ -28,14 +28,16 @@ def forget(lab: Lab) -> Iterator[list[str]]:
     names: list[str] = []
     yield names
     for name in names:
-        for image in ids(lab, name):
-            lab.api.remove_image(image, force=True)
+        for image in lab.api.images(name=name):
+            for known in (*(image["RepoTags"] or ()), *(image["RepoDigests"] or ())):
+                if known.startswith(name):
+                    with_gone(lambda known=known: lab.api.remove_image(known, force=True))
 
 
 def test_pulled_by_tag(lab: Lab, registry: Registry, forget: list[str]) -> None:
     name = f"{registry.host}/{lab.name}/app"
     forget.append(name)
-    registry.put(f"{lab.name}/app", "1", "one")
+    registry.put(f"{lab.name}/app", "1", f"one of {lab.name}")
     lab.applied({"app": {"type": "docker.image", "name": f"{name}:1"}})
     assert lab.state().resources["resource.app"].fields["id"] in ids(lab, f"{name}:1")
     assert lab.state().resources["resource.app"].fields["digest"].startswith(f"{name}@sha256:")
@@ -44,7 +46,7 @@ def test_pulled_by_tag(lab: Lab, registry: Registry, forget: list[str]) -> None:
 def test_pulled_by_digest(lab: Lab, registry: Registry, forget: list[str]) -> None:
     name = f"{registry.host}/{lab.name}/app"
     forget.append(name)
-    digest = registry.put(f"{lab.name}/app", "1", "one")
+    digest = registry.put(f"{lab.name}/app", "1", f"one of {lab.name}")
     lab.applied({"app": {"type": "docker.image", "name": f"{name}@{digest}"}})
     assert registry.pulls
     lab.apply(destroy=True)
@@ -59,7 +61,7 @@ def test_what_is_there_is_not_pulled(lab: Lab) -> None:
 
 def test_a_pulled_one_goes_if_it_shall_not_be_kept(lab: Lab, registry: Registry) -> None:
     name = f"{registry.host}/{lab.name}/app:1"
-    registry.put(f"{lab.name}/app", "1", "one")
+    registry.put(f"{lab.name}/app", "1", f"one of {lab.name}")
     lab.applied({"app": {"type": "docker.image", "name": name, "keep_locally": False}})
     lab.apply(destroy=True)
     assert not ids(lab, name)
@@ -68,7 +70,7 @@ def test_a_pulled_one_goes_if_it_shall_not_be_kept(lab: Lab, registry: Registry)
 def test_a_pulled_name_that_was_given_away_is_given_back(lab: Lab, registry: Registry, forget: list[str]) -> None:
     name = f"{registry.host}/{lab.name}/app"
     forget.append(name)
-    registry.put(f"{lab.name}/app", "1", "one")
+    registry.put(f"{lab.name}/app", "1", f"one of {lab.name}")
     lab.applied({"app": {"type": "docker.image", "name": f"{name}:1"}})
     before = ids(lab, f"{name}:1")
     lab.api.tag("busybox", name, "1", force=True)
@@ -83,10 +85,10 @@ def test_a_pulled_one_whose_image_is_gone_comes_from_the_registry_again(
 ) -> None:
     name = f"{registry.host}/{lab.name}/app"
     forget.append(name)
-    registry.put(f"{lab.name}/app", "1", "one")
+    registry.put(f"{lab.name}/app", "1", f"one of {lab.name}")
     lab.applied({"app": {"type": "docker.image", "name": f"{name}:1"}})
     before = ids(lab, f"{name}:1")
-    registry.put(f"{lab.name}/app", "1", "a newer one")
+    registry.put(f"{lab.name}/app", "1", f"a newer one of {lab.name}")
     lab.api.remove_image(before[0], force=True)
     lab.api.tag("busybox", name, "1", force=True)
     lab.mend()
