@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -137,11 +138,13 @@ def logs(
         from mlinfra.engine.inspect import logs as lines_of
 
         last = ""
-        for source, line in lines_of(workspace, address, tail=tail, follow=follow):
-            if source != last and source != address:
-                typer.echo(f"==> {source} <==")
-            last = source
-            typer.echo(line)
+        # Ctrl-C is how one stops to follow.
+        with suppress(*([KeyboardInterrupt] if follow else [])):
+            for source, line in lines_of(workspace, address, tail=tail, follow=follow):
+                if source != last and source != address:
+                    typer.echo(f"==> {source} <==")
+                last = source
+                typer.echo(line)
 
 
 def check(

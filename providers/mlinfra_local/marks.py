@@ -25,7 +25,6 @@ class Mark:
 
     path: str
     owner: Mapping[str, str]
-    parents: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -39,7 +38,7 @@ def find(client: LocalClient, path: str) -> Mark | None:
     told = read_json(mark_file(client, path))
     if not isinstance(told, dict) or told.get("path") != path:
         return None
-    return Mark(path, told.get("owner", {}), (), told.get("notes", {}))
+    return Mark(path, told.get("owner", {}), told.get("notes", {}))
 
 
 def put(client: LocalClient, mark: Mark) -> None:
@@ -53,8 +52,13 @@ def put(client: LocalClient, mark: Mark) -> None:
 def remove(client: LocalClient, path: str) -> None:
     """Remove a mark; one that is gone is no matter."""
     target = mark_file(client, path)
-    target.unlink(missing_ok=True)
-    prune(client, target)
+    with client.tree:
+        target.unlink(missing_ok=True)
+        folder = target.parent
+        if folder.is_dir() and not any(item.suffix == ".json" for item in folder.iterdir()):
+            for unfinished in folder.iterdir():  # of marks that never came to be: their writers were killed
+                unfinished.unlink()
+        prune(client, target)
 
 
 def ours(mark: Mark | None, op: Operation) -> bool:

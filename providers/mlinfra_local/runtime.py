@@ -252,6 +252,8 @@ class LocalRuntime:
     def _limits(self, limits: Limits, lowering: Lowering) -> dict[str, Any] | None:
         if limits.cpu is not None:
             self._unsupported(lowering, "resources.cpu", "processes share the machine's CPUs")
+        if limits.gpu is not None:
+            self._unsupported(lowering, "resources.gpu", "processes share the machine's GPUs")
         if limits.memory is None:
             return None
         if sys.platform != "linux":

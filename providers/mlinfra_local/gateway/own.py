@@ -96,7 +96,10 @@ class Own:
             except (aiohttp.ClientError, TimeoutError):
                 pool.mark(target, False)
             # A target that does not answer may be back any moment, and requests may wait for it.
-            await target.rest(asked.every if target.healthy else min(LOOK, asked.every))
+            soon = min(LOOK, asked.every)
+            if target.healthy and await target.rest(asked.every):
+                continue
+            await asyncio.sleep(soon)
 
     # -- what it tells ------------------------------------------------------------------------------------------------
 

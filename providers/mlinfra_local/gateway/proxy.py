@@ -106,19 +106,19 @@ class Proxy:
             self._metrics.repeats[target.config.name] += 1
 
     async def _target(self, request: web.Request, failed: set[Target], deadline: float) -> Target | None:
-        """The target for a request, waiting for one until the deadline. Those that failed it come last."""
+        """The target for a request, waiting for one until the deadline. Those that failed it come last, and not after that."""
         pool = self._pool
         while True:
             key = request.headers.get(pool.config.sticky, "") if pool.config.sticky else ""
             target = pool.pick(key or None, failed)
             if target is not None:
                 return target
-            if failed:
-                failed.clear()
-                continue
             left = deadline - time.monotonic()
             if left <= 0 or pool.hopeless():
                 return None
+            if failed:
+                failed.clear()
+                continue
             self._metrics.waiting += 1
             try:
                 await pool.changed(left)

@@ -23,11 +23,14 @@ class Target:
     """Its place in the smooth weighted round robin."""
     _ill: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def rest(self, seconds: float) -> None:
-        """Wait before its health is asked again; shorter if a request finds meanwhile that it does not answer."""
+    async def rest(self, seconds: float) -> bool:
+        """Wait before its health is asked again. False, and sooner, if a request finds meanwhile that it does not answer."""
         self._ill.clear()
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(self._ill.wait(), seconds)
+        except TimeoutError:
+            return True
+        return False
 
     def fell_ill(self) -> None:
         """Have its health asked again soon."""

@@ -150,7 +150,8 @@ def test_its_health_is_asked_soon_once_a_request_found_it_ill() -> None:
         resting = asyncio.create_task(one.rest(3600))
         await asyncio.sleep(0)
         asked.mark(one, False, at_once=True)
-        await asyncio.wait_for(resting, 60)
+        assert not await asyncio.wait_for(resting, 60)
+        assert await one.rest(0.001)
 
     asyncio.run(scene())
 

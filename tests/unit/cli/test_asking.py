@@ -70,7 +70,7 @@ def test_status_tells_that_nothing_runs(project: Project) -> None:
 
 def test_a_process_that_ends_at_once_is_told_with_its_last_words(project: Project) -> None:
     project.write(BROKEN)
-    told = project.call("apply", "-y")
+    told = project.spawn("apply", "-y")
     assert told.code == 1
     assert "the process ended right after its start" in told.err
     assert "    | last words" in told.err
@@ -93,7 +93,7 @@ def test_a_port_that_is_taken_is_told(project: Project) -> None:
             HEAD + f"resource:\n  web:\n    type: local.process\n    name: web\n    command: {command}\n"
             f"    ports: {{ http: {port} }}\n"
         )
-        told = project.call("apply", "-y")
+        told = project.spawn("apply", "-y")
     assert told.code == 1
     assert str(port) in told.err
     assert "resource.web" in told.err
@@ -132,13 +132,14 @@ def test_a_job_runs_when_it_is_told_to(project: Project) -> None:
     project.write(JOB)
     project.done("apply", "-y")
     assert not list(project.folder.rglob("made.txt"))
-    told = project.done("run", "resource.job")
+    told = project.spawn("run", "resource.job")
+    assert told.code == 0
     assert "Finished: 1 done" in told.err
     assert len(list(project.folder.rglob("made.txt"))) == 1
     assert "done" in project.done("logs", "resource.job").out.split()
     project.write(JOB.replace("echo done", "exit 4"))
     project.done("apply", "-y")
-    failed = project.call("run", "resource.job")
+    failed = project.spawn("run", "resource.job")
     assert failed.code == 1
     assert "resource.job" in failed.err
 

@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -40,9 +41,14 @@ class Terminal:
 
 
 def on_terminal(
-    project: Project, *arguments: str, width: int = 80, answer: str = "", env: dict[str, str] | None = None
+    project: Project,
+    *arguments: str,
+    width: int = 80,
+    answer: str = "",
+    prompt: bytes = b"[y/N]",
+    env: dict[str, str] | None = None,
 ) -> Terminal:
-    """Run a command on a pseudo-terminal; ``answer`` is typed once it asks."""
+    """Run a command on a pseudo-terminal; ``answer`` is typed once the ``prompt`` is seen."""
     import fcntl
     import struct
     import termios
@@ -72,7 +78,7 @@ def on_terminal(
         if not piece:
             break
         seen += piece
-        if answer and b"[y/N]" in seen:
+        if answer and prompt in seen:
             os.write(ours, answer.encode())
             answer = ""
     os.close(ours)
@@ -120,6 +126,24 @@ def test_colour_can_be_refused(project: Project, arguments: tuple[str, ...], env
     assert ESCAPE not in told.screen
     assert not SPINNER.search(told.screen)
     assert "resource.note: created in" in told.screen
+
+
+def test_a_terminal_of_another_encoding_gets_what_it_can_show(project: Project) -> None:
+    project.write(HEAD + 'resource:\n  a: { type: local.file, path: a.txt, content: "naïve → 漢字" }\n')
+    told = project.spawn("plan", "--details", env={"PYTHONIOENCODING": "ascii"})
+    assert told.code == 0
+    assert "content: na?ve ? ??" in told.out
+
+
+def test_ctrl_c_ends_to_follow_a_log(project: Project) -> None:
+    project.write(SLOW.replace("sleep 1;", "echo begun;"))
+    assert project.spawn("apply", "-y").code == 0
+    try:
+        told = on_terminal(project, "logs", "resource.web", "--follow", answer="\x03", prompt=b"begun")
+        assert told.code == 0
+        assert "Interrupted" not in told.screen
+    finally:
+        assert project.spawn("destroy", "-y").code == 0
 
 
 def test_a_ci_job_on_a_terminal_gets_lines(project: Project) -> None:
@@ -182,6 +206,22 @@ def test_a_reader_that_goes_is_no_failure_of_ours(project: Project, arguments: t
     done = subprocess.run(["sh", "-c", command], cwd=project.folder, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_told_and_ends_no_run(project: Project) -> None:
+    def shell(command: str) -> subprocess.CompletedProcess[str]:
+        line = f"{sys.executable} -m mlinfra {command}"
+        return subprocess.run(["sh", "-c", line], cwd=project.folder, capture_output=True, text=True, check=False)
+
+    for command in ("plan >/dev/full", "plan --json >/dev/full", "schema >/dev/full"):
+        told = shell(command)
+        assert told.returncode == 1
+        assert told.stderr.startswith("Error: Disk is full\n")
+    # Progress that cannot be written is no reason to stop half way.
+    assert shell("apply -y 2>/dev/full").returncode == 0
+    assert project.done("plan").out.startswith("No changes.")
+    assert shell("plan >&-").returncode == 0
 
 
 def test_a_reader_of_progress_that_goes_ends_no_run(project: Project) -> None:
