@@ -32,7 +32,7 @@ from mlinfra_docker.container_parts import (
     paths,
 )
 from mlinfra_docker.failures import EngineError, told
-from mlinfra_docker.image import pull
+from mlinfra_docker.image import pull, remove_superseded
 from mlinfra_docker.reading import read_containers
 
 if TYPE_CHECKING:
@@ -305,6 +305,8 @@ class DockerContainer(Resource):
     @classmethod
     def delete(cls, client: DockerClient, known: Known, op: Operation) -> None:
         run.remove(client, known.id, op)
+        if str(known.fields.get("image", "")).startswith("sha256:"):
+            remove_superseded(client, str(known.fields["image"]))
 
     # -- telling ------------------------------------------------------------------------------------------------------
 

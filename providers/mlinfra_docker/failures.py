@@ -96,6 +96,11 @@ RULES: Final = (
         "Declare it as a docker.network and refer to it as ${{resource.NAME.name}}, so that it is made first.",
     ),
     _rule(
+        r"container (?P<user>\w+) is using its referenced image|being used by (?:running|stopped) container (?P<other>\w+)",
+        "a container still uses the image",
+        "Remove that container, or let it refer to the image as ${{resource.NAME.id}}.",
+    ),
+    _rule(
         r"volume is in use - \[(?P<users>[^\]]+)\]",
         "the volume is used by the container {users}",
         "Replace that container along with it: refer to the volume as ${{resource.NAME.id}}, or give --replace.",

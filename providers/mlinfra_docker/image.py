@@ -269,9 +269,22 @@ def _remove(client: DockerClient, image: str, *, unless_used: bool = False) -> N
         with told(client.host, f"the image {image} cannot be removed"):
             client.api.remove_image(image)
     except EngineError as error:
-        if error.gone or (error.status == 409 and unless_used):
+        # What two remove at once is gone for the second, who is told so in other words.
+        if error.gone or "unrecognized image id" in error.said.lower() or (error.status == 409 and unless_used):
             return
         raise
+
+
+def remove_superseded(client: DockerClient, image: str) -> None:
+    """Remove an image that we built and that has lost its name to a newer one, if nothing uses it any more."""
+    try:
+        found = client.api.ask("GET", f"/images/{image}/json")
+    except EngineError as error:
+        if error.gone:
+            return
+        raise
+    if not found["RepoTags"] and own.ours(found["Config"]["Labels"], client.owner):
+        _remove(client, image, unless_used=True)
 
 
 def split(name: str) -> tuple[str, str]:

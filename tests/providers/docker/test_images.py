@@ -115,6 +115,7 @@ def test_built_and_used_by_a_container_that_follows_it(lab: Lab) -> None:
     lab.mend()
     assert lab.id("user") != first
     assert lab.api.logs(lab.id("user")) == b"two\n"
+    assert lab.owned()["images"] == ids(lab, lab.called("app")), "the older one is gone with its last container"
     lab.apply(destroy=True)
     assert lab.owned() == NOTHING
 
