@@ -59,6 +59,13 @@ class Lowering(Protocol):
         """Declare a resource. It comes after what its fields refer to and after ``after``. ``label`` is what a plan calls it,
         if its type and name do not tell."""
 
+    def common(self, type: str, name: str, fields: Mapping[str, Any], *, label: str = "") -> Handle:
+        """Declare a resource that belongs to the environment and to no component, such as the network of its workloads:
+        ``environment/<type's last word>.<name>``. Who needs it first declares it; for others it is there."""
+
+    def declared(self, address: str, path: str) -> Any:
+        """What a resource that was declared before has in a field, with its tokens; None if there is no such field."""
+
     def volume(self, volume: Volume) -> VolumeHandle:
         """Have the runtime realise a volume."""
 
