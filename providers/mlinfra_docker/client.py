@@ -89,6 +89,9 @@ class DockerClient:
     severed: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Network name → what was connected to a network of that name when it was deleted in this run, by container id: the
     one that replaces it gets them back."""
+    chosen: set[int] = field(default_factory=set)
+    """Ports of the engine's machine that were chosen in this run, under `choosing`."""
+    choosing: threading.Lock = field(default_factory=threading.Lock)
     _info: Mapping[str, Any] | None = None
     _usage: Mapping[str, Any] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -11,3 +11,5 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str | None = None
+    images: dict[str, str] = {}
+    """Images to use in the place of those that workloads name, such as ``{"python:3.11-slim": registry.example/python:3.11}``."""
