@@ -147,18 +147,24 @@ def wait_until_well(client: DockerClient, container: str, name: str, op: Operati
         op.wait(step)
         step = min(step * 1.3, 1.0)
     if health == "none":
-        _settle(client, container, name)
+        _settle(client, container, name, found)
 
 
-def _settle(client: DockerClient, container: str, name: str) -> None:
-    """Let the engine tell if it ends at once, as a program with wrong arguments does."""
+def _settle(client: DockerClient, container: str, name: str, first: Mapping[str, Any]) -> None:
+    """Let the engine tell if it ends at once, as a program with wrong arguments does. ``first`` is what it said before."""
     try:
         client.api.ask("POST", f"/containers/{container}/wait", timeout=SETTLE, condition="not-running")
     except Slow:
-        return  # it still runs
-    state = client.api.inspect_container(container)["State"]
-    if state["Status"] != "running" or state.get("Restarting"):
-        raise _ended(client, container, name, state)
+        if first["HostConfig"]["RestartPolicy"]["Name"] in ("", "no"):
+            return  # it still runs
+        # One that waits to be started again counts as running for the engine's wait.
+        found = client.api.inspect_container(container)
+        if found["State"]["Status"] == "running" and found["RestartCount"] == first["RestartCount"]:
+            return
+    else:
+        found = client.api.inspect_container(container)
+    if found["State"]["Status"] not in ("running", "restarting"):
+        raise _ended(client, container, name, found["State"])
     raise ProviderError(
         f"the container {name} ended right after its start, and the engine starts it again and again",
         remedy="Mend what its log says, then apply again.",
