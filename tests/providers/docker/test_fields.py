@@ -12,7 +12,6 @@ from mlinfra.sdk.fields import policies
 from tests.providers.docker.fields import CASES, UNTESTED, Case
 from tests.providers.docker.lab import NOTHING, Lab
 
-
 TYPES = ("docker.container", "docker.image", "docker.network", "docker.volume")
 """The engine's own sorts of objects. Types that are made of these for workloads have tests of their own."""
 
