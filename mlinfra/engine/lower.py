@@ -205,6 +205,10 @@ class _Collector:
         handle: RouteHandle = self._runtime.route(route, self)
         return handle
 
+    def password(self, name: str) -> str:
+        token: str = self._runtime.password(name, self)
+        return token
+
     def produced(self, address: str, by: JobHandle) -> None:
         self._desire.producers.setdefault(address, []).append(by.address)
 

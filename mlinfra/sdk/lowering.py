@@ -45,7 +45,8 @@ class Lowering(Protocol):
     component: str
     """The component's address, ``endpoint.fraud``."""
     capabilities: frozenset[str]
-    """What the runtime offers beyond Python processes (``images``, ``postgresql``, ``redis``, ``gpu``)."""
+    """What the runtime offers beyond Python processes (``images``, ``passwords``, ``postgresql``, ``replicas``, ``gpu``). The
+    name of a product says that its image can be run as a service."""
 
     def resource(
         self,
@@ -77,6 +78,10 @@ class Lowering(Protocol):
 
     def route(self, route: Route) -> RouteHandle:
         """Have the runtime realise a route."""
+
+    def password(self, name: str) -> str:
+        """A password that is made once and kept, as a token: for what a recipe adds by itself, such as a database. Only with
+        the capability ``passwords``."""
 
     def produced(self, address: str, by: JobHandle) -> None:
         """Say that a run of ``by`` brings the external resource at ``address`` into being."""

@@ -77,6 +77,10 @@ class Port:
     number: int | None = None
     exposed: bool = False
     """Reachable from other machines; else 127.0.0.1 only."""
+    private: bool = False
+    """For workloads only: a runtime where these have a network of their own publishes it nowhere else."""
+    scheme: str = "http"
+    """How its URL begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,8 @@ class Probe:
     path: str
     timeout: float = 120.0
     """Seconds that a start may take."""
+    command: tuple[str, ...] = ()
+    """What tells it instead, of a service that does not speak HTTP and is an image: a program in it that ends well."""
 
 
 @dataclass(frozen=True, slots=True)

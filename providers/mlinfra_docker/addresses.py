@@ -31,9 +31,9 @@ class Addresses:
     _inner: dict[str, str] = field(default_factory=dict)
     """Outer URL, a token → inner URL, a text."""
 
-    def announce(self, of: Handle, number: Any, inner: str) -> str:
-        """The outer URL of a port: a token that is known once the port's number is, and refers to what answers there."""
-        outer = expression("url", {"url": f"http://127.0.0.1:{number}", "of": of.ref("name")})
+    def announce(self, of: Handle, outer: str, inner: str) -> str:
+        """The outer URL as a token that refers to what answers there, so that who uses it comes after that."""
+        outer = expression("url", {"url": outer, "of": of.ref("name")})
         self._inner[outer] = inner
         return outer
 

@@ -8,6 +8,8 @@ from typing import Final
 
 from mlinfra.sdk.provider import Place
 
+LOCAL: Final = "127.0.0.1"
+EVERYWHERE: Final = "0.0.0.0"
 LABEL: Final = 63
 """Characters that a host name's part may have (RFC 1035)."""
 

@@ -9,7 +9,7 @@ from mlinfra.sdk.lowering import Lowering
 from mlinfra.sdk.workload import Route, RouteHandle, Target
 from mlinfra_docker.addresses import Reached
 from mlinfra_docker.haproxy import Backend, configuration
-from mlinfra_docker.naming import alias
+from mlinfra_docker.naming import LOCAL, alias
 
 if TYPE_CHECKING:
     from mlinfra_docker.runtime import DockerRuntime
@@ -55,7 +55,7 @@ def gateway(route: Route, lowering: Lowering, runtime: DockerRuntime) -> RouteHa
         after=[address for target in targets for address in _reached(target).addresses],
         label="gateway",
     )
-    url = runtime.addresses.announce(handle, number, f"http://{host}:{route.port.inside}")
+    url = runtime.addresses.announce(handle, f"http://{LOCAL}:{number}", f"http://{host}:{route.port.inside}")
     return RouteHandle(handle.address, url)
 
 

@@ -29,15 +29,17 @@ from mlinfra.sdk.workload import (
 )
 from mlinfra_docker.addresses import Addresses, Reached
 from mlinfra_docker.container_files import SECRETS
-from mlinfra_docker.naming import Names, alias
+from mlinfra_docker.naming import EVERYWHERE, LOCAL, Names, alias
 from mlinfra_docker.route import gateway
-from mlinfra_docker.software import adds, interpreter, recipe, speaks_python
+from mlinfra_docker.software import PYTHON_IMAGE, adds, interpreter, recipe, speaks_python
 from mlinfra_docker.volumes import Placed, volume
 
-LOCAL: Final = "127.0.0.1"
-EVERYWHERE: Final = "0.0.0.0"
 FILES: Final = "/mlinfra/files"
 """Where a workload's files lie in its containers."""
+PASSWORD: Final = 40
+"""Characters of a password that is made here."""
+STOP: Final = 30
+"""Seconds that a service has to answer what it was asked and to end."""
 CHECK_EVERY: Final = 5
 CHECK_TIMEOUT: Final = 10
 CHECK_FAILURES: Final = 3
@@ -52,7 +54,7 @@ ASK: Final = (
 class DockerRuntime:
     """Realises workloads with the resource types of this provider. One is made for each lowering."""
 
-    capabilities: frozenset[str] = frozenset({"images", "replicas", "gpu"})
+    capabilities: frozenset[str] = frozenset({"images", "replicas", "gpu", "passwords", "postgresql"})
 
     def __init__(self, place: Place) -> None:
         self.names = Names(place)
@@ -72,8 +74,15 @@ class DockerRuntime:
         if check is not None:
             fields["healthcheck"] = check
         shared = alias(lowering.component, service.name)
-        numbers = {word: self.number(port, service.name, word, lowering) for word, port in service.ports.items()}
-        ports = {f"{port.inside}/tcp": self.published(port, numbers[word]) for word, port in service.ports.items()}
+        numbers = {
+            word: self.number(port, service.name, word, lowering)
+            for word, port in service.ports.items()
+            if not port.private
+        }
+        ports = {
+            f"{service.ports[word].inside}/tcp": self.published(service.ports[word], number)
+            for word, number in numbers.items()
+        }
         handles: list[Handle] = []
         hosts: list[str] = []
         for count in range(1, max(1, service.replicas) + 1):
@@ -89,6 +98,7 @@ class DockerRuntime:
                     # The user's URL leads to the first; a route leads to all.
                     "ports": ports if count == 1 else {},
                     "init": True,
+                    "stop_timeout": STOP,
                     "restart_policy": "unless-stopped",
                 },
                 after=[*after, *service.after],
@@ -96,10 +106,11 @@ class DockerRuntime:
             )
             handles.append(handle)
             hosts.append(host)
-        urls = {
-            word: self.addresses.announce(handles[0], numbers[word], f"http://{shared}:{port.inside}")
-            for word, port in service.ports.items()
-        }
+        urls: dict[str, str] = {}
+        for word, port in service.ports.items():
+            inner = f"{port.scheme}://{shared}:{port.inside}"
+            outer = inner if port.private else f"{port.scheme}://{LOCAL}:{numbers[word]}"
+            urls[word] = self.addresses.announce(handles[0], outer, inner)
         inside = {word: port.inside for word, port in service.ports.items()}
         addresses = tuple(handle.address for handle in handles)
         return ServiceHandle(handles[0].address, urls, Reached(tuple(hosts), inside, addresses))
@@ -125,6 +136,15 @@ class DockerRuntime:
     def route(self, route: Route, lowering: Lowering) -> RouteHandle:
         """A gateway in front of services."""
         return gateway(route, lowering, self)
+
+    def password(self, name: str, lowering: Lowering) -> str:
+        """A password that the engine keeps."""
+        fields = {
+            "name": self.names.object(lowering.component, name),
+            "image": self.names.image(PYTHON_IMAGE),
+            "generate": {"length": PASSWORD},
+        }
+        return lowering.resource("docker.secret", name, fields, label=f"password of {name}").ref("value")
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
@@ -210,11 +230,14 @@ class DockerRuntime:
 def healthcheck(service: Service) -> dict[str, Any] | None:
     """How the engine asks a service whether it is well. None where its image cannot ask, or there is nothing to ask."""
     probe = service.probe
-    if probe is None or not speaks_python(service.software):
+    if probe is None or not (probe.command or speaks_python(service.software)):
         return None
-    python, port = interpreter(service.software), service.ports[probe.port].inside
+    test = list(probe.command)
+    if not test:
+        port = str(service.ports[probe.port].inside)
+        test = [interpreter(service.software), "-IS", "-c", ASK, port, probe.path]
     return {
-        "test": ["CMD", python, "-IS", "-c", ASK, str(port), probe.path],
+        "test": ["CMD", *test],
         "interval": CHECK_EVERY,
         "timeout": CHECK_TIMEOUT,
         "start_period": probe.timeout,

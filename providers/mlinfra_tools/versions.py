@@ -30,9 +30,13 @@ class Tool:
     for programs other than those that run here. So every runtime runs what was tried together."""
 
 
+POSTGRESQL: Final = Software("postgres:16")
+"""The database of what keeps more than a file should, where the runtime has images."""
+
 TOOLS: Final[dict[str, Tool]] = {
+    # psycopg2: for where there is a PostgreSQL.
     "mlflow": Tool(
-        requirements=("mlflow==3.17.2",),
+        requirements=("mlflow==3.17.2", "psycopg2-binary"),
         lock="mlflow/requirements.lock",
     ),
     # What a training run or a model server needs to speak to the registry: the same release as the server, without the
