@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-down test lint types unit acceptance lock benchmarks clean
+.PHONY: demo demo-down test lint types unit acceptance lock benchmarks benchmarks-docker clean
 
 $(BIN)/mlinfra: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "mlinfra needs Python 3.11 or newer with venv (on Debian: apt install python3-venv)" >&2; exit 1; }
@@ -49,6 +49,9 @@ lock: $(VENV)/.dev
 
 benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.engine
+
+benchmarks-docker: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.docker
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

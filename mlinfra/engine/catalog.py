@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from mlinfra.sdk.diagnostics import did_you_mean, fail
+from mlinfra.sdk.diagnostics import DiagnosticError, did_you_mean, fail
+from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.provider import Place, Provider, load
 from mlinfra.sdk.resource import Resource
 
 ENTRY_POINTS = "mlinfra.providers"
 
 BUILT_IN: Mapping[str, str] = {
+    "docker": "mlinfra_docker:PROVIDER",
     "local": "mlinfra_local:PROVIDER",
     "tools": "mlinfra_tools:PROVIDER",
 }
-NAMESPACES: Mapping[str, str] = {"local": "local", "mlflow": "tools", "feast": "tools"}
+NAMESPACES: Mapping[str, str] = {"docker": "docker", "local": "local", "mlflow": "tools", "feast": "tools"}
 """The first word of a resource type → the provider that has it, for built-in ones."""
 
 TOOLS = "tools"
@@ -52,6 +54,14 @@ class Catalog:
             found = self._load(name)
             self._loaded[name] = found
         return found
+
+    def settings(self, name: str) -> Any:
+        """The pydantic model of the environment keys that a provider knows; None if it names none or is not installed."""
+        try:
+            target = self.provider(name).settings
+        except DiagnosticError:
+            return None
+        return load(target) if target is not None else None
 
     def _load(self, name: str) -> Provider:
         if name in BUILT_IN:
@@ -143,11 +153,17 @@ class Clients:
         self._clients: dict[str, Any] = {}
 
     def of(self, type_name: str) -> Any:
-        """The client for a resource type's functions."""
+        """The client for a resource type's functions.
+
+        Errors: DiagnosticError if what the provider connects to cannot be reached.
+        """
         provider = self._catalog.owner(type_name)
         if provider.name not in self._clients:
             connect = load(provider.connect) if provider.connect else None
-            self._clients[provider.name] = connect(self._place) if connect else None
+            try:
+                self._clients[provider.name] = connect(self._place) if connect else None
+            except ProviderError as error:
+                raise fail("provider-unreachable", "Provider cannot be reached", str(error), error.remedy) from error
         return self._clients[provider.name]
 
     def close(self) -> None:

@@ -97,7 +97,7 @@ class Decider:
             entry is not None
             and live is not None
             and not model.looks_outside
-            and self._as_before(resource, resolved, entry, live, needs)
+            and self._as_before(resource, model, resolved, entry, live, needs)
         ):
             self._views.put(resource.address, resource.type, live)
             return Decision()
@@ -116,14 +116,17 @@ class Decider:
     def _as_before(
         self,
         resource: Desired,
+        model: type[Resource],
         resolved: Mapping[str, Any],
         entry: ResourceState,
         live: Mapping[str, Any],
         needs: Sequence[str],
     ) -> bool:
-        """Whether all three are what they were at the last apply: the common case, told without validating anything."""
+        """Whether all three are what they were at the last apply: the common case, told without validating anything. Not of
+        a type that normalises: it may look at files or the environment, which are not among the fields."""
         return (
-            resolved == entry.desired
+            model.normalise.__qualname__ == Resource.normalise.__qualname__
+            and resolved == entry.desired
             and live == entry.fields
             and resource.address not in self.replace
             and resource.address not in self.unfinished

@@ -23,6 +23,8 @@ from mlinfra.sdk.refs import UNKNOWN, Reference, expression, has_token, ref, ref
 from mlinfra.sdk.workload import Job, JobHandle, Route, RouteHandle, Service, ServiceHandle, Volume, VolumeHandle
 
 RAW = "resource."
+ENVIRONMENT = "environment"
+"""Stands in the place of a component's address for what belongs to no component."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,18 @@ class _Collector:
         )
         return Handle(address)
 
+    def common(self, type: str, name: str, fields: Mapping[str, Any], *, label: str = "") -> Handle:
+        address = f"{ENVIRONMENT}/{type.rpartition('.')[2]}.{name}"
+        if address not in self._desire.resources:
+            needs = _needs(fields, ())
+            self._desire.resources[address] = Desired(address, type, dict(fields), needs, ENVIRONMENT, label)
+        return Handle(address)
+
+    def declared(self, address: str, path: str) -> Any:
+        resource = self._desire.resources.get(address)
+        found = MISSING if resource is None else at_path(resource.fields, path)
+        return None if found is MISSING else found
+
     def volume(self, volume: Volume) -> VolumeHandle:
         handle: VolumeHandle = self._runtime.volume(volume, self)
         return handle
@@ -190,6 +204,10 @@ class _Collector:
     def route(self, route: Route) -> RouteHandle:
         handle: RouteHandle = self._runtime.route(route, self)
         return handle
+
+    def password(self, name: str) -> str:
+        token: str = self._runtime.password(name, self)
+        return token
 
     def produced(self, address: str, by: JobHandle) -> None:
         self._desire.producers.setdefault(address, []).append(by.address)

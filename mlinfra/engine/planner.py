@@ -193,9 +193,16 @@ def _nodes(
             deletes[address] = decision.delete
     entries = inputs.state.resources
     users = reversed_edges({address: entries[address].dependencies for address in entries})
+    upset: set[str] = set()
+    """What goes, and what stands on that: a delete that waited for one of these could wait for itself."""
+    for address in decisions:
+        if address in deletes or any(need in upset for need in needs[address]):
+            upset.add(address)
     nodes: list[Node] = []
     for address, node in deletes.items():
         after = []
+        if node.replaced:  # what is there stays until what its successor needs is there: a failure leaves it running
+            after += _ids([need for need in needs[address] if need not in upset], made, runs)
         for user in users.get(address, ()):
             if user in deletes:
                 after.append(deletes[user].id)

@@ -82,7 +82,7 @@ def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients,
         id=object_id,
         fields=dict(intent.fields),
         desired=dict(intent.fields),
-        dependencies=list(desired.needs) if desired else [],
+        dependencies=list(intent.dependencies or (desired.needs if desired else [])),
         tainted=True,
         component=desired.component if desired else intent.address.partition("/")[0],
     )

@@ -212,7 +212,8 @@ class Steps:
 
     def _intend(self, node: Node, resolved: Mapping[str, Any], op: Operation) -> None:
         fields = encode(resolved, self.plan.salt)
-        intent = Intent(node.address, node.action, node.type, node.object_id, op.token, fields)
+        needs = list(node.dependencies)
+        intent = Intent(node.address, node.action, node.type, node.object_id, op.token, fields, needs)
         if node.action in ("create", "replace"):
             with self._lock:
                 self.pending[node.address] = intent

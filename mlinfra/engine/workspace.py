@@ -74,6 +74,7 @@ class Workspace(AbstractContextManager["Workspace"]):
             variable_files=selection.variable_files,
             environ=selection.environ,
             kinds=kind_model,
+            environment_settings=catalog.settings,
         )
         environment = blueprint.environment
         try:
@@ -256,6 +257,8 @@ class Workspace(AbstractContextManager["Workspace"]):
         parallelism: int,
         wait_timeout: float,
     ) -> Outcome:
+        for node in plan.nodes:  # what cannot be reached is told once, before anything begins
+            self.clients.of(node.type)
         return apply(
             plan,
             self.desire.resources,

@@ -45,7 +45,8 @@ class Lowering(Protocol):
     component: str
     """The component's address, ``endpoint.fraud``."""
     capabilities: frozenset[str]
-    """What the runtime offers beyond Python processes (``images``, ``postgresql``, ``redis``, ``gpu``)."""
+    """What the runtime offers beyond Python processes (``images``, ``passwords``, ``postgresql``, ``replicas``, ``gpu``). The
+    name of a product says that its image can be run as a service."""
 
     def resource(
         self,
@@ -59,6 +60,13 @@ class Lowering(Protocol):
         """Declare a resource. It comes after what its fields refer to and after ``after``. ``label`` is what a plan calls it,
         if its type and name do not tell."""
 
+    def common(self, type: str, name: str, fields: Mapping[str, Any], *, label: str = "") -> Handle:
+        """Declare a resource that belongs to the environment and to no component, such as the network of its workloads:
+        ``environment/<type's last word>.<name>``. Who needs it first declares it; for others it is there."""
+
+    def declared(self, address: str, path: str) -> Any:
+        """What a resource that was declared before has in a field, with its tokens; None if there is no such field."""
+
     def volume(self, volume: Volume) -> VolumeHandle:
         """Have the runtime realise a volume."""
 
@@ -70,6 +78,10 @@ class Lowering(Protocol):
 
     def route(self, route: Route) -> RouteHandle:
         """Have the runtime realise a route."""
+
+    def password(self, name: str) -> str:
+        """A password that is made once and kept, as a token: for what a recipe adds by itself, such as a database. Only with
+        the capability ``passwords``."""
 
     def produced(self, address: str, by: JobHandle) -> None:
         """Say that a run of ``by`` brings the external resource at ``address`` into being."""

@@ -19,8 +19,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Software:
-    """What a workload needs installed. A runtime with images uses ``image``; one without makes an isolated Python
-    environment from ``lock`` (the text of a requirements file, pinned and hashed) or from ``requirements``."""
+    """What a workload needs installed: Python packages, by ``lock`` (the text of a requirements file, pinned and hashed) or
+    else by ``requirements``. A runtime with images adds them to ``image``, which has all that is needed if there are none;
+    one without makes an isolated Python environment of them."""
 
     image: str
     requirements: tuple[str, ...] = ()
@@ -76,6 +77,10 @@ class Port:
     number: int | None = None
     exposed: bool = False
     """Reachable from other machines; else 127.0.0.1 only."""
+    private: bool = False
+    """For workloads only: a runtime where these have a network of their own publishes it nowhere else."""
+    scheme: str = "http"
+    """How its URL begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ class Probe:
     path: str
     timeout: float = 120.0
     """Seconds that a start may take."""
+    command: tuple[str, ...] = ()
+    """What tells it instead, of a service that does not speak HTTP and is an image: a program in it that ends well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class ServiceHandle:
-    """A realised service. ``urls`` maps a port's name to the URL that this environment's workloads and its user reach."""
+    """A realised service. ``urls`` maps a port's name to the URL at which the user and mlinfra reach it, a value with tokens.
+    A recipe gives it to workloads as well: where these reach one another by other addresses, the runtime puts that address
+    into all that it realises (commands, environment, files), however the value came there: see `Lowering.declared`."""
 
     address: str
     urls: Mapping[str, str]

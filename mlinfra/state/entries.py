@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from mlinfra.state.snapshot import ResourceState
@@ -11,7 +11,8 @@ from mlinfra.state.snapshot import ResourceState
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A call is about to be made. ``fields`` are the desired ones, secrets as fingerprints; ``token`` is its client token."""
+    """A call is about to be made. ``fields`` are the desired ones, secrets as fingerprints; ``token`` is its client token;
+    ``dependencies`` are the addresses that the resource stands on, so that what a cut-off run left is deleted before them."""
 
     sort: ClassVar[str] = "intent"
     address: str
@@ -20,6 +21,7 @@ class Intent:
     id: str
     token: str
     fields: Mapping[str, Any]
+    dependencies: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

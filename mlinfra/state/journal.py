@@ -168,6 +168,7 @@ def fold(state: State, entries: Iterable[Entry]) -> tuple[State, dict[str, Inten
                         id=entry.id,
                         fields=intent.fields,
                         desired=intent.fields,
+                        dependencies=list(intent.dependencies),
                         tainted=True,
                         component=entry.address.partition("/")[0],
                     )

@@ -16,29 +16,33 @@ from mlinfra.sdk.workload import Software
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One tool: what to install, the image that a runtime with images uses instead, and the lock text of it all."""
+    """One tool: what to install, the lock text of it all, and the image that it is added to."""
 
     requirements: tuple[str, ...]
     """Requirements as pip writes them; the tool itself is pinned exactly."""
-    image: str
-    """The image that practitioners know. It holds the tool, or just Python where the tool has no image of its own."""
     lock: str
     """Path of the lock text (pinned and hashed for all platforms) below this package."""
     python: str = "3.11"
     """The Python version that the lock text was resolved for, as the lowest."""
+    image: str = "python:3.11-slim"
+    """The image that a runtime with images adds the lock text to. Tools' own images are not used: that of MLflow is this one
+    with MLflow and whatever its dependencies were that day, without a driver for PostgreSQL, and those of others are made
+    for programs other than those that run here. So every runtime runs what was tried together."""
 
+
+POSTGRESQL: Final = Software("postgres:16")
+"""The database of what keeps more than a file should, where the runtime has images."""
 
 TOOLS: Final[dict[str, Tool]] = {
+    # psycopg2: for where there is a PostgreSQL.
     "mlflow": Tool(
-        requirements=("mlflow==3.17.2",),
-        image="ghcr.io/mlflow/mlflow:v3.17.2",
+        requirements=("mlflow==3.17.2", "psycopg2-binary"),
         lock="mlflow/requirements.lock",
     ),
     # What a training run or a model server needs to speak to the registry: the same release as the server, without the
     # server. numpy and pandas are what `mlflow.pyfunc` imports; the user's own requirements decide their versions.
     "mlflow-client": Tool(
         requirements=("mlflow-skinny==3.17.2", "numpy", "pandas"),
-        image="python:3.11-slim",
         lock="mlflow/client.lock",
     ),
     # skops: how MLflow saves scikit-learn models, which most models here are.
@@ -52,18 +56,15 @@ TOOLS: Final[dict[str, Tool]] = {
             "httptools",
             "prometheus-client",
         ),
-        image="python:3.11-slim",
         lock="modelserver/requirements.lock",
     ),
     "feast": Tool(
         requirements=("feast==0.67.0",),
-        image="feastdev/feature-server:0.67.0",
         lock="feast/requirements.lock",
     ),
     # pandas 3 makes evidently 0.7 fail on import.
     "evidently": Tool(
         requirements=("evidently==0.7.23", "pandas<3"),
-        image="evidently/evidently-service:0.7.23",
         lock="evidently/requirements.lock",
     ),
 }

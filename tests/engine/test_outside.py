@@ -1,73 +1,35 @@
-"""Types whose fields stand for something outside: a file of the blueprint that changes is a change, though no field differs."""
+"""What a resource takes from outside of its fields: a file that is edited shows in the plan though no field changed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
 
-import pytest
-import yaml
-
-from mlinfra.engine.catalog import Catalog
-from mlinfra.engine.planner import Options
 from mlinfra.engine.workspace import Selection, Workspace
-from mlinfra.sdk.fake import FakeResource, World, provider
-from mlinfra.sdk.refs import Sensitive
-from mlinfra.sdk.resource import Fields
+
+BLUEPRINT = """
+blueprint: outside
+environments: { here: { provider: local } }
+resource:
+  greeting: { type: local.file, path: out/hello.txt, template: hello.j2, values: { name: Ada } }
+  seeded: { type: local.folder, path: out/seeded, contents: seeds }
+"""
 
 
-class Copy(FakeResource):
-    """A copy of a file of the blueprint."""
+def test_an_edited_template_and_an_edited_seed_are_changes(tmp_path: Path) -> None:
+    (tmp_path / "blueprint.yaml").write_text(BLUEPRINT)
+    (tmp_path / "hello.j2").write_text("Hello {{ name }}\n")
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds" / "a").write_text("one")
 
-    type: ClassVar[str] = "fake.copy"
-    looks_outside: ClassVar[bool] = True
+    def opened() -> Workspace:
+        return Workspace.open(Selection(tmp_path / "blueprint.yaml", environ={}))
 
-    source: str
-    text: str | None = None
-
-    @classmethod
-    def normalise(cls, fields: Fields, place: Any) -> Fields:
-        return {**fields, "text": (place.root / fields["source"]).read_text()}
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def opened(folder: Path, world: World) -> Workspace:
-    base = provider(world)
-    types = {**base.resources, "fake.copy": f"{__name__}:Copy"}
-    made = type(base)("fake", "1", resources=types, connect=base.connect)
-    return Workspace.open(Selection(folder / "blueprint.yaml", environ={}), Catalog([made]))
-
-
-def test_a_changed_file_is_a_change_and_not_a_drift(tmp_path: Path, world: World) -> None:
-    (tmp_path / "greeting").write_text("hello")
-    blueprint = {
-        "blueprint": "lab",
-        "environments": {"test": {"provider": "fake"}},
-        "resource": {"copy": {"type": "fake.copy", "name": "copy", "source": "greeting"}},
-    }
-    (tmp_path / "blueprint.yaml").write_text(yaml.safe_dump(blueprint))
-    with opened(tmp_path, world) as workspace:
-        workspace.apply(Options())
+    with opened() as workspace:
+        workspace.apply()
+    with opened() as workspace:
         assert workspace.plan().empty
-    (tmp_path / "greeting").write_text("good morning")
-    with opened(tmp_path, world) as workspace:
-        (node,) = workspace.plan().nodes
-        assert [(c.path, c.before, c.after, c.reason) for c in node.changes] == [
-            ("text", "hello", "good morning", "changed")
-        ]
-        workspace.apply(Options())
-        assert workspace.plan().empty
-    world.objects["fake.copy:copy"]["text"] = "edited"
-    with opened(tmp_path, world) as workspace:
-        (node,) = workspace.plan().nodes
-        assert [(c.before, c.after, c.reason) for c in node.changes] == [("edited", "good morning", "drift")]
-
-
-def test_a_secret_that_is_concealed_twice_is_still_itself() -> None:
-    secret = Sensitive(Sensitive("s3cret"))
-    assert secret.reveal() == "s3cret"
-    assert str(secret) == repr(secret) == f"{secret}" == "(sensitive)"
+    (tmp_path / "hello.j2").write_text("Good morning {{ name }}\n")
+    (tmp_path / "seeds" / "a").write_text("two")
+    with opened() as workspace:
+        actions = {node.address: node.action for node in workspace.plan().shown()}
+    assert actions == {"resource.greeting": "update", "resource.seeded": "update"}

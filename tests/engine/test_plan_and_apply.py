@@ -110,6 +110,42 @@ def test_an_immutable_field_replaces_and_is_named(lab: Lab) -> None:
     assert lab.plan().empty
 
 
+def test_what_is_replaced_stays_if_what_its_successor_needs_fails(lab: Lab) -> None:
+    lab.write({"a": {}, "b": {"uses": ["${resource.a.generation}"], "name": "b1"}})
+    lab.apply()
+
+    def fails(verb: str, object_id: str) -> None:
+        if object_id == "fake.thing:a":
+            raise ProviderError("no")
+
+    lab.world.before = fails
+    lab.write({"a": {"size": 2}, "b": {"uses": ["${resource.a.generation}"], "name": "b2"}})
+    outcome = lab.apply()
+    assert outcome is not None
+    assert set(outcome.skipped) == {"resource.b", "resource.b!delete"}
+    assert "fake.thing:b1" in lab.world.objects
+    lab.world.before = lambda verb, object_id: None
+    lab.apply()
+    assert lab.plan().empty
+    assert "fake.thing:b1" not in lab.world.objects
+
+
+def test_replacements_that_stand_on_one_another_wait_for_no_circle(lab: Lab) -> None:
+    things = {
+        "a": {"name": "a1"},
+        "b": {"uses": ["${resource.a.url}"]},
+        "c": {"uses": ["${resource.a.url}", "${resource.b.generation}"], "name": "c1"},
+    }
+    lab.write(things)
+    lab.apply()
+    lab.write({**things, "a": {"name": "a2"}, "c": {**things["c"], "name": "c2"}})
+    outcome = lab.apply()
+    assert outcome is not None
+    assert outcome.succeeded
+    assert lab.plan().empty
+    assert set(lab.world.objects) == {"fake.thing:a2", "fake.thing:b", "fake.thing:c2"}
+
+
 def test_removal_goes_from_users_to_used(lab: Lab) -> None:
     lab.write(CHAIN)
     lab.apply()

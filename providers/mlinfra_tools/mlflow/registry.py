@@ -18,7 +18,7 @@ from mlinfra.sdk.workload import Limits, Mount, Port, Probe, Service, Volume, Vo
 from mlinfra_tools.client import ToolsClient
 from mlinfra_tools.mlflow.limits import limits
 from mlinfra_tools.mlflow.rest import Mlflow
-from mlinfra_tools.versions import software
+from mlinfra_tools.versions import POSTGRESQL, software
 
 if TYPE_CHECKING:
     from mlinfra.kinds.registry import Registry
@@ -29,6 +29,8 @@ INSIDE: Final = 5000
 """MLflow's own port."""
 OWN_PORT: Final = Port(INSIDE)
 NO_LIMITS: Final = Limits()
+USER: Final = "mlflow"
+"""The user of the database, and its name."""
 START_SECONDS: Final = 300.0
 """A first start makes the database: 20 to 50 s on two cores, more where the disk is slow."""
 LOCAL_HOSTS: Final = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[[]::1]:*")
@@ -51,17 +53,28 @@ class Declared:
     approval: str = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A PostgreSQL: where it answers, and the line of a password file for it (a secret)."""
+
+    url: str
+    passfile: str
+
+
 def lower(registry: Registry, lowering: Lowering) -> Outputs:
     """Server, models and aliases of one registry.
 
     Errors: DiagnosticError for names that only an apply could tell.
     """
-    # A runtime that offers "postgresql" gets the database as a service of its own; the files stay in the volume.
     data = lowering.volume(Volume("data", data=True))
+    database = None
+    if {"postgresql", "passwords"} <= lowering.capabilities:
+        database = postgresql(lowering)
     port = Port(INSIDE, number=registry.port, exposed=registry.expose)
     # Where services have names in a network of their own, the recipe cannot know by which of them the server is called.
     anyone = registry.expose or "images" in lowering.capabilities
-    server = lowering.service(server_service(data, limits(registry.resources, lowering), port, anyone=anyone))
+    bounds = limits(registry.resources, lowering)
+    server = lowering.service(server_service(data, bounds, port, anyone=anyone, database=database))
     uri = server.urls["http"]
     held: dict[str, dict[str, str]] = {}
     shared: dict[str, Declared] = {}
@@ -109,12 +122,48 @@ def _known(what: str, *values: Any) -> None:
         )
 
 
+def postgresql(lowering: Lowering) -> Database:
+    """A PostgreSQL of the registry's own, which only its server reaches, with a password that nobody chose."""
+    password = lowering.password("password")
+    volume = lowering.volume(Volume("database", data=True))
+    service = lowering.service(
+        Service(
+            name="database",
+            software=POSTGRESQL,
+            command=(),
+            ports={"sql": Port(5432, private=True, scheme="postgresql+psycopg2")},
+            # By network: while its first start fills the folder, it answers on its socket only.
+            probe=Probe("sql", "", command=("pg_isready", "-q", "-h", "127.0.0.1", "-U", USER), timeout=START_SECONDS),
+            env={
+                "POSTGRES_USER": USER,
+                "POSTGRES_DB": USER,
+                "POSTGRES_PASSWORD_FILE": slot("secret:password"),
+                "PGDATA": f"{slot('path:database')}/pgdata",
+            },
+            secrets={"password": password},
+            mounts=(Mount("database", volume),),
+        )
+    )
+    return Database(service.urls["sql"], f"*:*:*:{USER}:{password}")
+
+
 def server_service(
-    data: VolumeHandle, limits: Limits = NO_LIMITS, port: Port = OWN_PORT, *, anyone: bool = False
+    data: VolumeHandle,
+    limits: Limits = NO_LIMITS,
+    port: Port = OWN_PORT,
+    *,
+    anyone: bool = False,
+    database: Database | None = None,
 ) -> Service:
-    """The MLflow server that keeps everything in ``data``. ``anyone``: it answers under whatever name it is called."""
+    """The MLflow server that keeps everything in ``data``, or only its files, and the rest in a ``database``. ``anyone``: it
+    answers under whatever name it is called."""
     folder = slot("path:data")
     number = slot("port:http")
+    store, secrets = f"sqlite:///{folder}/mlflow.db", {}
+    if database is not None:
+        # The password is read from a file by PostgreSQL's own library: it is in no command line and no variable.
+        store = f"{database.url}/{USER}?user={USER}&passfile={slot('secret:pgpass')}"
+        secrets = {"pgpass": database.passfile}
     hosts = ("*",) if anyone else LOCAL_HOSTS
     access = ["--allowed-hosts", ",".join(hosts)]
     if port.exposed:
@@ -128,13 +177,14 @@ def server_service(
         command=(
             *(slot("python"), "-m", "mlflow", "server"),
             *("--host", slot("host"), "--port", number, "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+            *("--backend-store-uri", store),
             *("--serve-artifacts", "--artifacts-destination", f"{folder}/artifacts"),
             *access,
         ),
         ports={"http": port},
         probe=Probe("http", "/health", timeout=START_SECONDS),
         env=ENVIRONMENT,
+        secrets=secrets,
         mounts=(Mount("data", data),),
         limits=limits,
     )

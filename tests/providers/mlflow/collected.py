@@ -61,6 +61,10 @@ class Collected:
         self.jobs[job.name] = job
         return JobHandle(f"{self.component}/job.{job.name}", ("run",))
 
+    def password(self, name: str) -> str:
+        assert "passwords" in self.capabilities
+        return ref(f"{self.component}/secret.{name}", "value")
+
     def produced(self, address: str, by: JobHandle) -> None:
         self.producers.append((address, by.address))
 

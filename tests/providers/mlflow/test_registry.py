@@ -92,6 +92,21 @@ def test_where_services_have_names_of_their_own_the_server_answers_to_them() -> 
     assert option(lowering, "--cors-allowed-origins") is None
 
 
+def test_where_it_can_the_server_has_a_database_of_its_own() -> None:
+    lowering, _ = lowered("images", "passwords", "postgresql")
+    database, server = lowering.services["database"], lowering.services["server"]
+    password = ref("registry.models/secret.password", "value")
+    assert lowering.volumes["database"].data
+    assert database.ports["sql"].private
+    assert database.secrets == {"password": password}
+    assert server.secrets == {"pgpass": f"*:*:*:mlflow:{password}"}
+    url = ref("registry.models/process.database", "urls.sql")
+    assert option(lowering, "--backend-store-uri") == f"{url}/mlflow?user=mlflow&passfile={slot('secret:pgpass')}"
+    open_to_all = [*server.command, *database.command, *server.env.values(), *database.env.values()]
+    assert not any(password in text for text in open_to_all)
+    assert "sqlite" in str(option(lowered("images")[0], "--backend-store-uri"))
+
+
 def test_what_the_server_may_use() -> None:
     lowering, _ = lowered(resources={"cpu": 2, "memory": "1Gi"})
     assert lowering.services["server"].limits == Limits(2, 1024**3, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,12 @@ def test_what_is_appended_is_replayed_in_order(entries: list[Entry]) -> None:
     for entry in entries:
         journal.append(entry)
     assert everything(store) == entries
+
+
+def test_what_a_cut_off_create_left_keeps_what_it_stands_on() -> None:
+    begun = replace(intent("a"), dependencies=["b"])
+    state, _ = fold(State.new("shop", "test"), [begun, created("a")])
+    assert state.resources["a"].dependencies == ["b"]
 
 
 @given(st.lists(ENTRIES, max_size=20), st.integers(0, 20))

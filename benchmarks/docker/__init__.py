@@ -1,0 +1,1 @@
+"""What the Docker provider costs, beside the SDK making the calls that cannot be done without."""

@@ -1,0 +1,1 @@
+"""How this provider lowers the kinds that need no tool."""

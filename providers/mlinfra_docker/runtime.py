@@ -1,0 +1,264 @@
+"""The runtime of a Docker engine: workloads become images, volumes, containers and jobs on one network an environment.
+
+Lowering only: it declares resources and touches nothing. It knows no tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from mlinfra.sdk.diagnostics import fail
+from mlinfra.sdk.lowering import Handle, Lowering
+from mlinfra.sdk.provider import Place
+from mlinfra.sdk.refs import fill
+from mlinfra.sdk.workload import (
+    File,
+    Job,
+    JobHandle,
+    Limits,
+    Mount,
+    Port,
+    Route,
+    RouteHandle,
+    Service,
+    ServiceHandle,
+    Software,
+    Volume,
+    VolumeHandle,
+)
+from mlinfra_docker.addresses import Addresses, Reached
+from mlinfra_docker.container_files import SECRETS
+from mlinfra_docker.naming import EVERYWHERE, LOCAL, Names, alias
+from mlinfra_docker.route import gateway
+from mlinfra_docker.software import PYTHON_IMAGE, adds, interpreter, recipe, speaks_python
+from mlinfra_docker.volumes import Placed, volume
+
+FILES: Final = "/mlinfra/files"
+"""Where a workload's files lie in its containers."""
+PASSWORD: Final = 40
+"""Characters of a password that is made here."""
+STOP: Final = 30
+"""Seconds that a service has to answer what it was asked and to end."""
+CHECK_EVERY: Final = 5
+CHECK_TIMEOUT: Final = 10
+CHECK_FAILURES: Final = 3
+"""Health checks: seconds between two, seconds that one may take, failures in a row until a container counts as ill."""
+ASK: Final = (
+    "import sys,http.client as h;"
+    "c=h.HTTPConnection('127.0.0.1',int(sys.argv[1]),timeout=9);c.request('GET',sys.argv[2]);"
+    "s=c.getresponse().status;print('it answers',s);sys.exit(s>=400)"
+)
+
+
+class DockerRuntime:
+    """Realises workloads with the resource types of this provider. One is made for each lowering."""
+
+    capabilities: frozenset[str] = frozenset({"images", "replicas", "gpu", "passwords", "postgresql"})
+
+    def __init__(self, place: Place) -> None:
+        self.names = Names(place)
+        self.addresses = Addresses()
+        self._images: dict[tuple[str, Software], str] = {}
+
+    def volume(self, wanted: Volume, lowering: Lowering) -> VolumeHandle:
+        """A volume, and what brings its files in."""
+        return volume(lowering, name=wanted.name, data=wanted.data, contents=wanted.contents)
+
+    def service(self, service: Service, lowering: Lowering) -> ServiceHandle:
+        """One container, or as many as there are replicas, which share a name on the network."""
+        slots: dict[str, Any] = {"host": EVERYWHERE}
+        slots |= {f"port:{word}": str(port.inside) for word, port in service.ports.items()}
+        fields, after = self._container(service, slots, lowering)
+        check = healthcheck(service)
+        if check is not None:
+            fields["healthcheck"] = check
+        shared = alias(lowering.component, service.name)
+        numbers = {
+            word: self.number(port, service.name, word, lowering)
+            for word, port in service.ports.items()
+            if not port.private
+        }
+        ports = {
+            f"{service.ports[word].inside}/tcp": self.published(service.ports[word], number)
+            for word, number in numbers.items()
+        }
+        handles: list[Handle] = []
+        hosts: list[str] = []
+        for count in range(1, max(1, service.replicas) + 1):
+            name = service.name if count == 1 else f"{service.name}.{count}"
+            host = alias(lowering.component, name)
+            handle = lowering.resource(
+                "docker.container",
+                name,
+                {
+                    "name": self.names.object(lowering.component, name),
+                    **fields,
+                    "networks": self.network(lowering, host, shared),
+                    # The user's URL leads to the first; a route leads to all.
+                    "ports": ports if count == 1 else {},
+                    "init": True,
+                    "stop_timeout": STOP,
+                    "restart_policy": "unless-stopped",
+                },
+                after=[*after, *service.after],
+                label=service.name if count == 1 else f"{service.name} {count}",
+            )
+            handles.append(handle)
+            hosts.append(host)
+        urls: dict[str, str] = {}
+        for word, port in service.ports.items():
+            inner = f"{port.scheme}://{shared}:{port.inside}"
+            outer = inner if port.private else f"{port.scheme}://{LOCAL}:{numbers[word]}"
+            urls[word] = self.addresses.announce(handles[0], outer, inner)
+        inside = {word: port.inside for word, port in service.ports.items()}
+        addresses = tuple(handle.address for handle in handles)
+        return ServiceHandle(handles[0].address, urls, Reached(tuple(hosts), inside, addresses))
+
+    def job(self, job: Job, lowering: Lowering) -> JobHandle:
+        """What a run's container is made from. A service cannot start it: that would take the engine's socket."""
+        fields, after = self._container(job, {"host": EVERYWHERE}, lowering)
+        handle = lowering.resource(
+            "docker.job",
+            job.name,
+            {
+                "name": self.names.object(lowering.component, job.name),
+                **fields,
+                "networks": self.network(lowering, alias(lowering.component, job.name)),
+                "source": job.source,
+                "timeout": job.timeout,
+                "retries": job.retries,
+            },
+            after=[*after, *job.after],
+        )
+        return JobHandle(handle.address)
+
+    def route(self, route: Route, lowering: Lowering) -> RouteHandle:
+        """A gateway in front of services."""
+        return gateway(route, lowering, self)
+
+    def password(self, name: str, lowering: Lowering) -> str:
+        """A password that the engine keeps."""
+        fields = {
+            "name": self.names.object(lowering.component, name),
+            "image": self.names.image(PYTHON_IMAGE),
+            "generate": {"length": PASSWORD},
+        }
+        return lowering.resource("docker.secret", name, fields, label=f"password of {name}").ref("value")
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def network(self, lowering: Lowering, *aliases: str) -> list[dict[str, Any]]:
+        """The environment's network, with the names that a container has on it."""
+        handle = lowering.common("docker.network", "network", {"name": self.names.network}, label="network")
+        return [{"name": handle.ref("name"), "aliases": sorted(set(aliases))}]
+
+    def number(self, port: Port, name: str, word: str, lowering: Lowering) -> Any:
+        """The number under which a port is reached from outside: the one that is given, or one that is chosen and kept."""
+        if port.number is not None:
+            return port.number
+        fields = {"name": f"{self.names.object(lowering.component, name)}-{word}"}
+        return lowering.resource("docker.host_port", f"{name}-{word}", fields, label=f"port of {name}").ref("number")
+
+    def published(self, port: Port, number: Any) -> dict[str, Any]:
+        """Where a port is published: on the engine's machine itself only, unless it is exposed."""
+        return {"host_ip": EVERYWHERE if port.exposed else LOCAL, "host_port": number}
+
+    def within(self, value: Any, slots: Mapping[str, Any], where: str, lowering: Lowering) -> tuple[Any, list[str]]:
+        """A value as a workload is to have it, with its slots filled, and what it comes after by that.
+
+        Errors: DiagnosticError for a slot that this runtime does not have there.
+        """
+        found, after = self.addresses.within(value, lowering)
+        try:
+            return fill(found, slots), after
+        except KeyError as error:
+            slot = str(error.args[0]).removeprefix("~")
+            remedy = f"There are: {', '.join(sorted(slots))}."
+            raise fail("slot-unknown", "Unknown place", f'{where} asks for "{slot}".', remedy) from None
+
+    def _container(
+        self, workload: Service | Job, slots: Mapping[str, Any], lowering: Lowering
+    ) -> tuple[dict[str, Any], list[str]]:
+        """The fields that the containers of services and jobs have in common, and what they come after."""
+        slots = {
+            **slots,
+            "python": interpreter(workload.software),
+            **{f"path:{mount.name}": mount.volume.runtime.path for mount in workload.mounts},
+            **{f"path:{file.name}": f"{FILES}/{file.name}" for file in workload.files},
+            **{f"secret:{name}": f"{SECRETS}/{name}" for name in workload.secrets},
+        }
+        given: dict[str, Any] = {
+            "command": list(workload.command),
+            "environment": dict(workload.env),
+            "files": {f"{FILES}/{file.name}": _text(file) for file in workload.files if not file.reload},
+            "live_files": {f"{FILES}/{file.name}": _text(file) for file in workload.files if file.reload},
+        }
+        if isinstance(workload, Service):
+            for word, value in workload.restart_on.items():
+                given["files"][f"/mlinfra/restart-on/{word}"] = {"content": value}
+        else:
+            given["files"] |= given.pop("live_files")
+        fields, after = self.within(given, slots, workload.name, lowering)
+        fields["image"] = self._image(workload.software, workload.name, lowering)
+        fields["secrets"] = dict(workload.secrets)
+        fields["mounts"] = _mounts(workload.mounts)
+        if adds(workload.software):
+            # What is built here needs none; other images may, to become another user.
+            fields["cap_drop"] = ["ALL"]
+        return {**fields, **_limits(workload.limits)}, [*after, *(mount.volume.address for mount in workload.mounts)]
+
+    def _image(self, software: Software, user: str, lowering: Lowering) -> str:
+        """The image of a workload: the one that is named, or one that is built on it. One serves all of a component that
+        need the same software."""
+        base = self.names.image(software.image)
+        if not adds(software):
+            return base
+        key = (lowering.component, software)
+        if key not in self._images:
+            taken = any(component == lowering.component for component, _ in self._images)
+            name = user if taken else "python"
+            fields = {
+                "name": f"{self.names.object(lowering.component, name)}:built".lower(),
+                "files": recipe(software, base),
+            }
+            label = "image" if name == "python" else f"image {name}"
+            self._images[key] = lowering.resource("docker.generated_image", name, fields, label=label).ref("id")
+        return self._images[key]
+
+
+def healthcheck(service: Service) -> dict[str, Any] | None:
+    """How the engine asks a service whether it is well. None where its image cannot ask, or there is nothing to ask."""
+    probe = service.probe
+    if probe is None or not (probe.command or speaks_python(service.software)):
+        return None
+    test = list(probe.command)
+    if not test:
+        port = str(service.ports[probe.port].inside)
+        test = [interpreter(service.software), "-IS", "-c", ASK, port, probe.path]
+    return {
+        "test": ["CMD", *test],
+        "interval": CHECK_EVERY,
+        "timeout": CHECK_TIMEOUT,
+        "start_period": probe.timeout,
+        "retries": CHECK_FAILURES,
+    }
+
+
+def _text(file: File) -> dict[str, str]:
+    return {"content": file.content, "mode": "0600"}
+
+
+def _mounts(mounts: Iterable[Mount]) -> list[dict[str, Any]]:
+    """Each volume once, to be written if one of the mounts says so."""
+    found: dict[str, dict[str, Any]] = {}
+    for mount in mounts:
+        place: Placed = mount.volume.runtime
+        read_only = mount.read_only and found.get(place.path, {}).get("read_only", True)
+        found[place.path] = {"source": place.volume, "target": place.path, "read_only": read_only}
+    return list(found.values())
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    told = {"cpus": limits.cpu, "memory": limits.memory, "gpus": limits.gpu or None}
+    return {name: value for name, value in told.items() if value is not None}
