@@ -1,0 +1,493 @@
+"""`aws.s3_bucket`: a bucket with all that belongs to it, as one resource.
+
+S3 has no call that tells all of a bucket: each aspect is one. Only aspects that were declared are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from mlinfra.sdk.errors import ProviderError
+from mlinfra.sdk.fields import COMPUTED, REPLACE, keyed_by
+from mlinfra.sdk.resource import Created, Fields, Known, Operation
+from mlinfra_aws.client import AwsClient
+from mlinfra_aws.documents import Policy, policy, text
+from mlinfra_aws.errors import AwsError
+from mlinfra_aws.resource import Part, Tagged, missing
+from mlinfra_aws.shapes import compact
+from mlinfra_aws.tags import pairs, unpaired
+
+COUNTED = 10_000
+"""So many objects are counted before a delete is called one of "more than" them."""
+
+
+class Versioning(Part):
+    """Whether earlier versions of objects are kept."""
+
+    status: Literal["Enabled", "Suspended"] = "Enabled"
+
+
+class Encryption(Part):
+    """How objects are encrypted at rest."""
+
+    sse_algorithm: Literal["AES256", "aws:kms", "aws:kms:dsse"] = "AES256"
+    kms_master_key_id: str | None = None
+    """The key's id or ARN, with ``aws:kms``."""
+    bucket_key_enabled: bool = False
+    """Whether one call to the key service serves many objects."""
+
+
+class PublicAccessBlock(Part):
+    """What of the public is kept out whatever policies say."""
+
+    block_public_acls: bool = True
+    block_public_policy: bool = True
+    ignore_public_acls: bool = True
+    restrict_public_buckets: bool = True
+
+
+class Transition(Part):
+    """When objects move to another storage class."""
+
+    days: int = Field(ge=0)
+    storage_class: Literal["STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "GLACIER_IR", "DEEP_ARCHIVE"]
+
+
+class Expiration(Part):
+    """When objects go."""
+
+    days: int = Field(ge=1)
+
+
+class OldVersions(Part):
+    """When earlier versions go."""
+
+    noncurrent_days: int = Field(ge=1)
+
+
+class Incomplete(Part):
+    """When uploads that were never finished go."""
+
+    days_after_initiation: int = Field(ge=1)
+
+
+class LifecycleRule(Part):
+    """What happens to objects by their age."""
+
+    id: str = Field(min_length=1, max_length=255)
+    status: Literal["Enabled", "Disabled"] = "Enabled"
+    prefix: str = ""
+    """Only objects whose key begins like this."""
+    transition: list[Transition] = []
+    expiration: Expiration | None = None
+    noncurrent_version_expiration: OldVersions | None = None
+    abort_incomplete_multipart_upload: Incomplete | None = None
+
+
+class S3Bucket(Tagged):
+    """A bucket.
+
+    Example::
+
+        resource:
+          lake:
+            type: aws.s3_bucket
+            bucket: acme-lake
+            versioning: { status: Enabled }
+            server_side_encryption: { sse_algorithm: "aws:kms" }
+            public_access_block: {}
+            lifecycle_rule: [{ id: tmp, prefix: tmp/, expiration: { days: 7 } }]
+    """
+
+    type: ClassVar[str] = "aws.s3_bucket"
+    noun: ClassVar[str] = "bucket"
+    holds_data: ClassVar[bool] = True
+
+    bucket: Annotated[str, REPLACE] = Field(pattern=r"^(?!xn--|sthree-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    """Its name, unique in the world."""
+    object_lock_enabled: Annotated[bool, REPLACE] = False
+    """Whether objects can be locked against deletion."""
+    versioning: Versioning | None = None
+    server_side_encryption: Encryption | None = None
+    lifecycle_rule: Annotated[list[LifecycleRule], keyed_by("id")] = []
+    policy: Policy | None = None
+    """Who else may use it."""
+    public_access_block: PublicAccessBlock | None = None
+    """What of the public is kept out; all of it with ``{}``."""
+    object_ownership: Literal["BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"] | None = None
+    """Whose objects are that others put in; ``BucketOwnerEnforced`` also ends access lists."""
+    region: Annotated[str | None, COMPUTED] = None
+    bucket_regional_domain_name: Annotated[str | None, COMPUTED] = None
+
+    def object_id(self) -> str:
+        return self.bucket
+
+    @classmethod
+    def normalise(cls, fields: Fields, place: Any) -> Fields:
+        # A mapping whose values are all defaults must not look like nothing.
+        found = super().normalise(fields, place)
+        encryption = found.get("server_side_encryption") or {}
+        if encryption.get("kms_master_key_id") and encryption["sse_algorithm"] == "AES256":
+            raise ProviderError(
+                "kms_master_key_id is used with sse_algorithm aws:kms only", remedy="Add that, or remove the key."
+            )
+        return found
+
+    # -- reading --------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def look(cls, client: AwsClient, known: Sequence[Known]) -> Mapping[str, Fields | None]:
+        if len(known) == 1:
+            return {known[0].address: cls._one(client, known[0])}
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            return dict(
+                zip((item.address for item in known), pool.map(lambda k: cls._one(client, k), known), strict=True)
+            )
+
+    @classmethod
+    def _one(cls, client: AwsClient, known: Known) -> Fields | None:
+        live: Fields = {
+            "bucket": known.id,
+            "arn": _arn(client, known.id),
+            "region": client.region,
+            "bucket_regional_domain_name": _domain(client, known.id),
+        }
+        declared = [name for name in ASPECTS if known.fields.get(name) not in (None, {}, [], False)]
+        try:
+            for name in declared:
+                live[name] = _aspect(client, known.id, name)
+            if not declared:
+                client.call("s3", "HeadBucket", Bucket=known.id)
+        except AwsError as error:
+            missing(error)
+            return None
+        return live
+
+    @classmethod
+    def all_tags(cls, client: AwsClient, id: str, live: Mapping[str, Any]) -> dict[str, str]:
+        try:
+            return unpaired(client.call("s3", "GetBucketTagging", Bucket=id)["TagSet"])
+        except AwsError as error:
+            if error.code == "NoSuchTagSet":
+                return {}
+            raise
+
+    @classmethod
+    def write_tags(cls, client: AwsClient, id: str, live: Mapping[str, Any], put: Mapping[str, str], gone: Any) -> None:
+        # The call takes the whole set.
+        tags = {**cls.all_tags(client, id, live), **put}
+        for key in gone:
+            tags.pop(key, None)
+        client.call("s3", "PutBucketTagging", Bucket=id, Tagging={"TagSet": pairs(tags)})
+
+    # -- changing -------------------------------------------------------------------------------------------------------
+
+    def create(self, client: AwsClient, op: Operation) -> Created:
+        # In this region alone a create of one's own bucket succeeds without a word.
+        if client.region == "us-east-1" and (live := self._live(client, self.bucket, op)) is not None:
+            return self._taken(client, self.bucket, live, op)
+        return super().create(client, op)
+
+    def make(self, client: AwsClient, op: Operation) -> Created:
+        more: dict[str, Any] = {}
+        if client.region != "us-east-1":
+            more["CreateBucketConfiguration"] = {"LocationConstraint": client.region}
+        if self.object_lock_enabled:
+            more["ObjectLockEnabledForBucket"] = True
+        if self.object_ownership:
+            more["ObjectOwnership"] = self.object_ownership
+        client.call("s3", "CreateBucket", op=op, Bucket=self.bucket, **more)
+        # First of all whose it is, so that it is found again if this run ends here.
+        client.call("s3", "PutBucketTagging", op=op, Bucket=self.bucket, Tagging={"TagSet": pairs(self.owned(op))})
+        self._put(
+            client, {name for name in ASPECTS if getattr(self, name)} - {"object_ownership", "object_lock_enabled"}, op
+        )
+        live = self.fields(
+            arn=_arn(client, self.bucket),
+            region=client.region,
+            bucket_regional_domain_name=_domain(client, self.bucket),
+        )
+        return Created(self.bucket, live)
+
+    def held(self, client: AwsClient, id: str, live: Mapping[str, Any], op: Operation) -> bool:
+        tags = self.all_tags(client, id, live)
+        if tags:
+            return all(tags.get(key) == value for key, value in op.owner.items())
+        # One that has no tags at all and nothing in it, with a name that only this one has, was cut off before its tags.
+        found = client.call("s3", "ListObjectVersions", Bucket=id, MaxKeys=1)
+        return self._unmistakable(client, op) and not (found.get("Versions") or found.get("DeleteMarkers"))
+
+    def _unmistakable(self, client: AwsClient, op: Operation) -> bool:
+        """Whether the name says that it was made for this blueprint and environment."""
+        return self.bucket.startswith(f"{client.place.blueprint}-{client.place.environment}-".replace("_", "-"))
+
+    def change(self, client: AwsClient, known: Known, changed: set[str], op: Operation) -> Fields | None:
+        self._put(client, changed, op)
+        return None
+
+    def _put(self, client: AwsClient, changed: set[str], op: Operation) -> None:
+        # In the order of the table: nobody from outside gets in before the door is shut.
+        for name in ASPECTS:
+            if name in changed:
+                value = compact(self.model_dump(mode="json")[name]) if getattr(self, name) is not None else None
+                _WRITES[name](client, self.bucket, value, op)
+
+    @classmethod
+    def delete(cls, client: AwsClient, known: Known, op: Operation) -> None:
+        try:
+            _emptied(client, known.id, op)
+            client.call("s3", "DeleteBucket", op=op, Bucket=known.id)
+        except AwsError as error:
+            missing(error)
+
+    @classmethod
+    def would_lose(cls, client: AwsClient, known: Known) -> str | None:
+        count = size = 0
+        try:
+            for page in _versions(client, known.id):
+                count += len(page.get("Versions") or ())
+                size += sum(one.get("Size", 0) for one in page.get("Versions") or ())
+                if count >= COUNTED:
+                    return f"more than {COUNTED:,} objects, {_size(size)} and more"
+        except AwsError as error:
+            missing(error)
+        return f"{count} object{'' if count == 1 else 's'}, {_size(size)}" if count else None
+
+
+def _arn(client: AwsClient, bucket: str) -> str:
+    partition = (
+        "aws-cn" if client.region.startswith("cn-") else "aws-us-gov" if client.region.startswith("us-gov-") else "aws"
+    )
+    return f"arn:{partition}:s3:::{bucket}"
+
+
+def _domain(client: AwsClient, bucket: str) -> str:
+    return f"{bucket}.s3.{client.region}.amazonaws.com"
+
+
+def _versions(client: AwsClient, bucket: str) -> Any:
+    """Pages of all versions of all objects, delete markers included."""
+    params: dict[str, Any] = {}
+    while True:
+        page = client.call("s3", "ListObjectVersions", Bucket=bucket, **params)
+        yield page
+        if not page.get("IsTruncated"):
+            return
+        params = {"KeyMarker": page["NextKeyMarker"]}
+        if page.get("NextVersionIdMarker"):
+            params["VersionIdMarker"] = page["NextVersionIdMarker"]
+
+
+def _emptied(client: AwsClient, bucket: str, op: Operation) -> None:
+    """Remove every version of every object. That they are lost was agreed to with the plan.
+
+    Errors: ProviderError for what is locked.
+    """
+    count = 0
+    for page in _versions(client, bucket):
+        both = [*(page.get("Versions") or ()), *(page.get("DeleteMarkers") or ())]
+        if not both:
+            continue
+        keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in both]
+        answer = client.call("s3", "DeleteObjects", op=op, Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+        errors = answer.get("Errors") or ()
+        if errors:
+            first = errors[0]
+            raise ProviderError(
+                f"the bucket {bucket} cannot be emptied: {first['Key']}: {first.get('Message') or first.get('Code')}",
+                remedy="Objects that are locked go when their lock ends.",
+            )
+        count += len(keys)
+        op.say(f"removed {count} objects")
+
+
+def _size(count: int) -> str:
+    """Bytes as people read them: ``812 B``, ``3.4 MB``."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+# -- aspects: how each is read and written ------------------------------------------------------------------------------
+
+_NOTHING: Mapping[str, str] = {
+    "server_side_encryption": "ServerSideEncryptionConfigurationNotFoundError",
+    "lifecycle_rule": "NoSuchLifecycleConfiguration",
+    "policy": "NoSuchBucketPolicy",
+    "public_access_block": "NoSuchPublicAccessBlockConfiguration",
+    "object_ownership": "OwnershipControlsNotFoundError",
+    "object_lock_enabled": "ObjectLockConfigurationNotFoundError",
+}
+"""The error that says that a bucket has nothing of an aspect."""
+
+
+def _aspect(client: AwsClient, bucket: str, name: str) -> Any:
+    try:
+        return _READS[name](client, bucket)
+    except AwsError as error:
+        if error.code == _NOTHING.get(name):
+            return None
+        raise
+
+
+def _read_encryption(client: AwsClient, bucket: str) -> Any:
+    answer = client.call("s3", "GetBucketEncryption", Bucket=bucket)
+    rule = answer["ServerSideEncryptionConfiguration"]["Rules"][0]
+    given = rule.get("ApplyServerSideEncryptionByDefault", {})
+    return compact(
+        {
+            "sse_algorithm": given.get("SSEAlgorithm"),
+            "kms_master_key_id": given.get("KMSMasterKeyID"),
+            "bucket_key_enabled": rule.get("BucketKeyEnabled", False),
+        }
+    )
+
+
+def _read_lifecycle(client: AwsClient, bucket: str) -> Any:
+    rules = client.call("s3", "GetBucketLifecycleConfiguration", Bucket=bucket)["Rules"]
+    return [_rule(rule) for rule in rules]
+
+
+def _rule(rule: Mapping[str, Any]) -> Any:
+    chosen = rule.get("Filter") or {}
+    return compact(
+        {
+            "id": rule.get("ID"),
+            "status": rule["Status"],
+            "prefix": rule.get("Prefix") or chosen.get("Prefix") or chosen.get("And", {}).get("Prefix") or "",
+            "transition": [
+                {"days": one.get("Days", 0), "storage_class": one["StorageClass"]}
+                for one in rule.get("Transitions", [])
+            ],
+            "expiration": {"days": rule["Expiration"].get("Days")} if rule.get("Expiration") else None,
+            "noncurrent_version_expiration": {
+                "noncurrent_days": rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays")
+            },
+            "abort_incomplete_multipart_upload": {
+                "days_after_initiation": rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
+            },
+        }
+    )
+
+
+def _read_block(client: AwsClient, bucket: str) -> Any:
+    told = client.call("s3", "GetPublicAccessBlock", Bucket=bucket)["PublicAccessBlockConfiguration"]
+    return {name: told.get(member, False) for name, member in _BLOCK.items()}
+
+
+_BLOCK = {
+    "block_public_acls": "BlockPublicAcls",
+    "block_public_policy": "BlockPublicPolicy",
+    "ignore_public_acls": "IgnorePublicAcls",
+    "restrict_public_buckets": "RestrictPublicBuckets",
+}
+
+
+def _read_versioning(client: AwsClient, bucket: str) -> Any:
+    status = client.call("s3", "GetBucketVersioning", Bucket=bucket).get("Status")
+    return {"status": status} if status else None
+
+
+def _read_ownership(client: AwsClient, bucket: str) -> Any:
+    answer = client.call("s3", "GetBucketOwnershipControls", Bucket=bucket)
+    return answer["OwnershipControls"]["Rules"][0]["ObjectOwnership"]
+
+
+def _read_lock(client: AwsClient, bucket: str) -> Any:
+    answer = client.call("s3", "GetObjectLockConfiguration", Bucket=bucket)
+    return answer["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled"
+
+
+_READS: Mapping[str, Callable[[AwsClient, str], Any]] = {
+    "public_access_block": _read_block,
+    "object_ownership": _read_ownership,
+    "server_side_encryption": _read_encryption,
+    "versioning": _read_versioning,
+    "lifecycle_rule": _read_lifecycle,
+    "policy": lambda client, bucket: policy(client.call("s3", "GetBucketPolicy", Bucket=bucket)["Policy"]),
+    "object_lock_enabled": _read_lock,
+}
+ASPECTS = tuple(_READS)
+"""The aspects of a bucket, in the order in which they are written."""
+
+
+def _write_versioning(client: AwsClient, bucket: str, value: Any, op: Operation) -> None:
+    # What was versioned once is suspended at best.
+    status = {"Status": value["status"] if value else "Suspended"}
+    client.call("s3", "PutBucketVersioning", op=op, Bucket=bucket, VersioningConfiguration=status)
+
+
+def _write_encryption(client: AwsClient, bucket: str, value: Any, op: Operation) -> None:
+    if not value:
+        client.call("s3", "DeleteBucketEncryption", op=op, Bucket=bucket)
+        return
+    given = compact({"SSEAlgorithm": value["sse_algorithm"], "KMSMasterKeyID": value.get("kms_master_key_id")})
+    rule = {"ApplyServerSideEncryptionByDefault": given, "BucketKeyEnabled": value["bucket_key_enabled"]}
+    client.call("s3", "PutBucketEncryption", op=op, Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+
+
+def _write_lifecycle(client: AwsClient, bucket: str, value: Any, op: Operation) -> None:
+    if not value:
+        client.call("s3", "DeleteBucketLifecycle", op=op, Bucket=bucket)
+        return
+    rules = [
+        compact(
+            {
+                "ID": rule["id"],
+                "Status": rule["status"],
+                "Transitions": [
+                    {"Days": one["days"], "StorageClass": one["storage_class"]} for one in rule.get("transition", [])
+                ],
+                "Expiration": {"Days": rule.get("expiration", {}).get("days")},
+                "NoncurrentVersionExpiration": {
+                    "NoncurrentDays": rule.get("noncurrent_version_expiration", {}).get("noncurrent_days")
+                },
+                "AbortIncompleteMultipartUpload": {
+                    "DaysAfterInitiation": rule.get("abort_incomplete_multipart_upload", {}).get(
+                        "days_after_initiation"
+                    )
+                },
+            }
+        )
+        | {"Filter": {"Prefix": rule.get("prefix", "")}}
+        for rule in value
+    ]
+    client.call("s3", "PutBucketLifecycleConfiguration", op=op, Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+
+
+def _write_policy(client: AwsClient, bucket: str, value: Any, op: Operation) -> None:
+    if value:
+        client.call("s3", "PutBucketPolicy", op=op, Bucket=bucket, Policy=text(value))
+    else:
+        client.call("s3", "DeleteBucketPolicy", op=op, Bucket=bucket)
+
+
+def _write_block(client: AwsClient, bucket: str, value: Any, op: Operation) -> None:
+    # Reset means AWS's own default, which is all of it.
+    told = {member: value[name] if value else True for name, member in _BLOCK.items()}
+    client.call("s3", "PutPublicAccessBlock", op=op, Bucket=bucket, PublicAccessBlockConfiguration=told)
+
+
+def _write_ownership(client: AwsClient, bucket: str, value: Any, op: Operation) -> None:
+    if value:
+        rules = {"Rules": [{"ObjectOwnership": value}]}
+        client.call("s3", "PutBucketOwnershipControls", op=op, Bucket=bucket, OwnershipControls=rules)
+    else:
+        client.call("s3", "DeleteBucketOwnershipControls", op=op, Bucket=bucket)
+
+
+_WRITES: Mapping[str, Callable[[AwsClient, str, Any, Operation], None]] = {
+    "public_access_block": _write_block,
+    "object_ownership": _write_ownership,
+    "server_side_encryption": _write_encryption,
+    "versioning": _write_versioning,
+    "lifecycle_rule": _write_lifecycle,
+    "policy": _write_policy,
+}
