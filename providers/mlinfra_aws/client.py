@@ -63,13 +63,14 @@ def _wait(op: Operation | None, seconds: float) -> None:
 
 @dataclass
 class AwsClient:
-    """What resource types of AWS are given. ``calls_made`` counts requests, tries included."""
+    """What resource types of AWS are given. ``calls_made`` counts requests, tries included. ``session`` is a botocore session
+    to use; without one it is opened as the environment's settings say."""
 
     place: Place
     clock: Clock = field(default_factory=Clock)
+    session: Any = None
     calls_made: int = 0
     _settings: AwsSettings | None = None
-    _session: Any = None
     _clients: dict[str, Any] = field(default_factory=dict)
     _checked: bool = False
     _young: dict[str, float] = field(default_factory=dict)
@@ -201,9 +202,9 @@ class AwsClient:
             read_timeout=60,
             user_agent_extra=f"mlinfra/{mlinfra.__version__}",
         )
-        if self._session is None:
-            self._session = self._opened()
-        return self._session.create_client(
+        if self.session is None:
+            self.session = self._opened()
+        return self.session.create_client(
             service, region_name=self.region, endpoint_url=self.settings.endpoint_url, config=config
         )
 

@@ -11,6 +11,7 @@ from mlinfra.sdk.fields import REPLACE
 from mlinfra.sdk.resource import Created, Fields, Known, Operation
 from mlinfra_aws.client import AwsClient
 from mlinfra_aws.errors import AwsError
+from mlinfra_aws.names import common_start
 from mlinfra_aws.resource import Tagged, missing
 from mlinfra_aws.tags import LOGS, TagCalls
 
@@ -47,7 +48,7 @@ class LogGroup(Tagged):
     @classmethod
     def look(cls, client: AwsClient, known: Sequence[Known]) -> Mapping[str, Fields | None]:
         wanted = {item.id for item in known}
-        prefix = _common([*wanted])
+        prefix = common_start(wanted)
         more: dict[str, Any] = {"logGroupNamePrefix": prefix} if prefix else {}
         found = {
             group["logGroupName"]: {
@@ -100,10 +101,3 @@ class LogGroup(Tagged):
             client.call("logs", "DeleteLogGroup", op=op, logGroupName=known.id)
         except AwsError as error:
             missing(error)
-
-
-def _common(names: list[str]) -> str:
-    """How all names begin."""
-    first, last = min(names), max(names)
-    length = next((i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
-    return first[:length]

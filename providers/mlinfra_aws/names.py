@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 from mlinfra.sdk.provider import Place
 
@@ -26,3 +27,11 @@ def name(place: Place, component: str, *parts: str, limit: int = 63, tail: str =
 def digest(text: str, length: int = HASH) -> str:
     """A short hash, the same everywhere."""
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def common_start(names: Iterable[str]) -> str:
+    """How all names begin: what a list of a service is narrowed down with."""
+    every = list(names)
+    first, last = min(every), max(every)
+    length = next((i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    return first[:length]

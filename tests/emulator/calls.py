@@ -33,7 +33,8 @@ _ACCOUNT: Final = re.compile(r"^A[A-Z]IA(\d{12})")
 
 @dataclass(slots=True)
 class Call:
-    """One request. ``params`` are its parameters as the service model names them; ``status`` and ``code`` the answer."""
+    """One request. ``params`` are its parameters as the service model names them, ``agent`` is who made it; ``status`` and
+    ``code`` are the answer."""
 
     service: str
     operation: str
@@ -42,6 +43,7 @@ class Call:
     params: Mapping[str, Any]
     protocol: str
     model: OperationModel | None
+    agent: str = ""
     status: int = 0
     code: str = ""
 
@@ -91,6 +93,7 @@ def read_call(environ: Environ, body: bytes) -> Call:
     service = SERVICES.get(signed, signed)
     account = _ACCOUNT.match(key)
     call = Call(service, "?", region, account[1] if account else None, {}, "", None)
+    call.agent = environ.get("HTTP_USER_AGENT", "")
     copy = {**environ, "wsgi.input": io.BytesIO(body)}
     request = Request(copy)
     try:

@@ -74,9 +74,10 @@ def expired(**more: Any) -> Fault:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults in force. ``seed`` makes rates repeatable."""
+    """The faults in force. ``seed`` makes rates repeatable. Only callers whose user agent has ``agent`` in it are struck."""
 
     seed: int = 1
+    agent: str = ""
     active: list[Fault] = field(default_factory=list)
     _random: random.Random = field(default_factory=lambda: random.Random(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -96,6 +97,8 @@ class Faults:
     def strike(self, call: Call) -> list[Fault]:
         """The faults that befall this call, counted: slow ones, and at most one that fails it."""
         found: list[Fault] = []
+        if self.agent not in call.agent:
+            return found
         with self._lock:
             for fault in self.active:
                 if any(other.code for other in found) and fault.code:

@@ -9,22 +9,32 @@ from moto.moto_api import state_manager
 from moto.moto_api._internal.managed_state_model import ManagedState
 
 MODELS: Final[set[str]] = set()
-"""The names of all models with such a status, those of moto included."""
+"""The names of all models of ours with such a status."""
+_LOOKS: Final = {"number": 0}
 
 
 def settle_after(looks: int) -> None:
     """Have every status change after so many looks; 0: at once."""
-    transition: dict[str, Any] = {"progression": "manual", "times": looks} if looks else {"progression": "immediate"}
+    _LOOKS["number"] = looks
     for model in {*MODELS, *state_manager.get_registered_models()}:
-        state_manager.set_transition(model, transition)
+        state_manager.set_transition(model, _transition())
+
+
+def _transition() -> dict[str, Any]:
+    looks = _LOOKS["number"]
+    return {"progression": "manual", "times": looks} if looks else {"progression": "immediate"}
 
 
 class Progress(ManagedState):
-    """A status that goes its way: ``Progress("sagemaker::endpoint", "Creating", "InService")``."""
+    """A status that goes its way: ``Progress("sagemaker::Endpoint", "Creating", "InService")``. ``reason`` is why it ends so."""
 
-    def __init__(self, model: str, *way: str) -> None:
-        MODELS.add(model)
+    def __init__(self, model: str, *way: str, reason: str = "") -> None:
+        if model not in MODELS:
+            MODELS.add(model)
+            state_manager.set_transition(model, _transition())
         super().__init__(model, transitions=list(pairwise(way)) or [(way[0], way[0])])
+        self.reason = reason
+        self._end = way[-1]
 
     def look(self) -> str:
         """The status as a caller sees it; a look brings it on."""
@@ -32,7 +42,7 @@ class Progress(ManagedState):
         self.advance()
         return shown
 
-    def go(self, *way: str) -> None:
-        """Begin another way."""
-        self._transitions = list(pairwise(way)) or [(way[0], way[0])]
-        self._status, self._tick = way[0], 0
+    @property
+    def settled(self) -> bool:
+        """Whether it is at its end."""
+        return self._status == self._end

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
 
 from tests.emulator.server import Emulator
@@ -15,6 +17,7 @@ from tests.providers.aws.lab import ACCOUNT, Lab
 def running() -> Iterator[Emulator]:
     """The emulator's process-wide server."""
     with Emulator() as emulator:
+        emulator.faults.agent = "mlinfra/"
         yield emulator
 
 
@@ -33,7 +36,13 @@ def emulator(running: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emu
     assert running.problems == []
 
 
+@pytest.fixture(scope="session")
+def session() -> Any:
+    """A botocore session: it keeps the service models, which take longest to load."""
+    return botocore.session.get_session()
+
+
 @pytest.fixture
-def lab(tmp_path: Path, emulator: Emulator) -> Lab:
+def lab(tmp_path: Path, emulator: Emulator, session: Any) -> Lab:
     """An empty laboratory."""
-    return Lab(tmp_path / "lab", emulator)
+    return Lab(tmp_path / "lab", emulator, session)

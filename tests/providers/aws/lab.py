@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import yaml
 from botocore.config import Config
 
@@ -50,10 +49,11 @@ class FastTime:
 
 @dataclass
 class Lab:
-    """``settings`` are further keys of the environment."""
+    """``settings`` are further keys of the environment; ``session`` is the botocore session that its clients are made with."""
 
     folder: Path
     emulator: Emulator
+    session: Any
     blueprint: str = "lab"
     settings: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -66,8 +66,7 @@ class Lab:
         """A client of a service, as somebody else would use it."""
         if service not in self.clients:
             config = Config(retries={"total_max_attempts": 1})
-            session = botocore.session.get_session()
-            self.clients[service] = session.create_client(
+            self.clients[service] = self.session.create_client(
                 service, region_name=REGION, endpoint_url=self.emulator.url, config=config
             )
         return self.clients[service]
@@ -101,12 +100,16 @@ class Lab:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return Catalog([replace(PROVIDER, connect=lambda place: AwsClient(place, clock=self.time.clock))])
+        return Catalog([replace(PROVIDER, connect=self.connect)])
 
     def client(self) -> AwsClient:
         """A client as resource types are given it."""
         with self.open() as workspace:
-            return AwsClient(workspace.place, clock=self.time.clock)
+            return self.connect(workspace.place)
+
+    def connect(self, place: Place) -> AwsClient:
+        """What the provider does, but that time passes at once, and service models are loaded once for all tests."""
+        return AwsClient(place, clock=self.time.clock, session=self.session)
 
     def open(self) -> Workspace:
         return Workspace.open(Selection(self.folder / "blueprint.yaml", environ={}), self.catalog)
