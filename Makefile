@@ -23,7 +23,7 @@ $(VENV)/.dev: $(BIN)/mlinfra pyproject.toml
 
 demo: $(BIN)/mlinfra
 	@cd examples/quickstart && ../../$(BIN)/mlinfra apply --auto-approve
-	@cd examples/quickstart && ../../$(BIN)/python demo.py ../../$(BIN)/mlinfra
+	@cd examples/quickstart && ../../$(BIN)/python demo.py --mlinfra ../../$(BIN)/mlinfra
 
 demo-down: $(BIN)/mlinfra
 	cd examples/quickstart && ../../$(BIN)/mlinfra destroy --auto-approve

@@ -1,26 +1,29 @@
 """Measure the engine on the in-memory provider: ``python -m benchmarks.engine [N ...]`` (default 100 1000 10000).
 
-Each size and shape runs in a process of its own, phase by phase: validate, plan from nothing, apply, no-op plan, plan after
-1 % changed, destroy. Told are CPU seconds of each phase, peak memory of the process, the ratio to a floor measured in the
-same run (the same work as bare Python: parse, follow references, compare, write once), and the slope of log cost over log N.
+Each size and shape runs three times in processes of their own, phase by phase: validate, plan from nothing, apply, no-op
+plan, plan after 1 % changed, destroy. Told are medians: CPU seconds of each phase, peak memory of the process, the ratio to a
+floor measured in the same process (the same work as bare Python: parse, follow references, compare, write once); and the
+slope of log cost over log N, fitted to all sizes by least squares.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import statistics
 import subprocess
 import sys
 from typing import Any
 
 SHAPES = ("independent", "layered")
+RUNS = 3
 
 
 def main() -> None:
     """Run all sizes and print one table a shape."""
     sizes = [int(text) for text in sys.argv[1:]] or [100, 1_000, 10_000]
     for shape in SHAPES:
-        rows = {size: _measure(size, shape) for size in sizes}
+        rows = {size: _median([_measure(size, shape) for _ in range(RUNS)]) for size in sizes}
         _print(shape, rows)
 
 
@@ -33,6 +36,19 @@ def _measure(size: int, shape: str) -> dict[str, Any]:
     )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def _median(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median of each figure of several runs."""
+
+    def of(figures: list[dict[str, float]]) -> dict[str, float]:
+        return {name: statistics.median(each[name] for each in figures) for name in figures[0]}
+
+    return {
+        "phases": of([run["phases"] for run in runs]),
+        "floors": of([run["floors"] for run in runs]),
+        "peak_mb": statistics.median(run["peak_mb"] for run in runs),
+    }
 
 
 def _print(shape: str, rows: dict[int, dict[str, Any]]) -> None:
@@ -50,10 +66,11 @@ def _print(shape: str, rows: dict[int, dict[str, Any]]) -> None:
 
 
 def _slope(sizes: list[int], costs: list[float]) -> float:
-    """The slope between the two largest sizes, where start-up no longer counts."""
+    """The exponent of cost over size: 1 is linear."""
     if len(sizes) < 2:
         return float("nan")
-    return math.log(costs[-1] / costs[-2]) / math.log(sizes[-1] / sizes[-2])
+    fitted = statistics.linear_regression([math.log(size) for size in sizes], [math.log(cost) for cost in costs])
+    return fitted.slope
 
 
 if __name__ == "__main__":

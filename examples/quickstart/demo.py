@@ -5,40 +5,64 @@ Needs nothing but Python and the command ``mlinfra``, which may be named: ``pyth
 
 import argparse
 import json
-import random
 import subprocess
 import sys
+import time
 import urllib.request
+from pathlib import Path
 
 USER = "u042"
-REQUESTS = 200
+FEATURES = ["txn_count_7d", "avg_amount"]
+BATCH = 20
 
 
 def mlinfra(command: str, *arguments: str) -> str:
-    """What a command of mlinfra prints; it is shown too if the command fails."""
+    """What a command of mlinfra prints; if it fails, that is shown and the end."""
     done = subprocess.run([command, *arguments], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{done.stdout}\n`mlinfra {' '.join(arguments)}` failed.")
     return done.stdout
 
 
-def ask(url: str, body: dict | None = None) -> dict:
-    """The JSON answer of a server; a POST if there is a body."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+def ask(url: str, body: dict) -> dict:
+    """The JSON answer of a server to a POST."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)
 
 
-def payment(chance: random.Random, drift: bool) -> dict:
-    """One card payment; with ``drift`` as they are after prices have risen and everybody pays at night."""
-    average = chance.lognormvariate(3.6, 0.5)
+def read_features(store: str, users: list[str]) -> list[dict]:
+    """The features of each user, as the feature server has them now."""
+    names = [f"user_txn:{name}" for name in FEATURES]
+    found = ask(f"{store}/get-online-features", {"features": names, "entities": {"user_id": users}})
+    columns = dict(zip(found["metadata"]["feature_names"], found["results"], strict=True))
+    return [{name: columns[name]["values"][row] for name in FEATURES} for row in range(len(users))]
+
+
+def predict(endpoint: str, payments: list[dict]) -> dict:
+    """What the endpoint says to payments with their users' features."""
+    rows = [{name: float(value) for name, value in payment.items() if name != "user_id"} for payment in payments]
+    return ask(f"{endpoint}/invocations", {"dataframe_records": rows})
+
+
+def drifted(payment: dict) -> dict:
+    """A payment as they are when prices have risen and everybody pays at night."""
     return {
-        "amount": round(average * chance.lognormvariate(0, 0.4) * (6 if drift else 1), 2),
-        "hour": float(chance.randrange(6) if drift else chance.randrange(6, 24)),
-        "txn_count_7d": float(round(chance.gammavariate(3, 2)) + (12 if drift else 0)),
-        "avg_amount": round(average, 2),
+        **payment,
+        "amount": payment["amount"] * 6,
+        "hour": payment["hour"] % 6,
+        "txn_count_7d": payment["txn_count_7d"] + 12,
     }
+
+
+def look(monitor: str, sent: int) -> dict:
+    """Have the monitor look now; requests are on its disk a moment after they were answered."""
+    for _ in range(20):
+        verdict = ask(f"{monitor}/run?wait=120", {})
+        if verdict["rows"] >= sent:
+            break
+        time.sleep(0.5)
+    return verdict
 
 
 def main() -> None:
@@ -47,31 +71,33 @@ def main() -> None:
     parser.add_argument("--mlinfra", default="mlinfra", metavar="PATH", help="the command")
     parser.add_argument("--drift", action="store_true", help="send payments that are not like the reference")
     given = parser.parse_args()
-    chance = random.Random(7)
 
     outputs = json.loads(mlinfra(given.mlinfra, "output", "--json"))["outputs"]
-    store, endpoint, monitor = (outputs[name]["url"] for name in ("feature_store.fraud", "endpoint.fraud", "monitor.drift"))
-
-    print(f"Sending {REQUESTS} payments to the endpoint …")
-    for _ in range(REQUESTS // 10):
-        ask(f"{endpoint}/invocations", {"dataframe_records": [payment(chance, given.drift) for _ in range(10)]})
-
-    names = ["txn_count_7d", "avg_amount"]
-    found = ask(
-        f"{store}/get-online-features",
-        {"features": [f"user_txn:{name}" for name in names], "entities": {"user_id": [USER]}},
+    store, endpoint, monitor = (
+        outputs[name]["url"] for name in ("feature_store.fraud", "endpoint.fraud", "monitor.drift")
     )
-    values = dict(zip(found["metadata"]["feature_names"], (each["values"][0] for each in found["results"]), strict=True))
-    features = {name: values[name] for name in names}
-    suspicious = {"amount": round(features["avg_amount"] * 7, 2), "hour": 3.0, **{k: float(v) for k, v in features.items()}}
-    answer = ask(f"{endpoint}/invocations", {"dataframe_records": [suspicious]})
-    verdict = ask(f"{monitor}/run", {})
 
+    payments = json.loads((Path(__file__).parent / "payments.json").read_text())
+    print(f"Asking about {len(payments)} payments …", flush=True)
+    users = read_features(store, [payment["user_id"] for payment in payments])
+    payments = [{**payment, **features} for payment, features in zip(payments, users, strict=True)]
+    if given.drift:
+        payments = [drifted(payment) for payment in payments]
+    stopped = 0
+    for start in range(0, len(payments), BATCH):
+        stopped += sum(predict(endpoint, payments[start : start + BATCH])["predictions"])
+    print(f"{stopped} of them look like fraud. Having the monitor look …\n", flush=True)
+    verdict = look(monitor, len(payments))
+
+    features = read_features(store, [USER])[0]
+    risky = {"amount": round(features["avg_amount"] * 7, 2), "hour": 3, **features}
+    answer = predict(endpoint, [risky])
     print(mlinfra(given.mlinfra, "status", "--no-color"))
-    print(f"feature     {USER}: " + ", ".join(f"{name} = {value}" for name, value in features.items()))
-    risk = answer["probabilities"][0][1]
-    print(f"prediction  {suspicious['amount']:.2f} at 3 in the night: {risk:.0%} fraud → {'stop' if answer['predictions'][0] else 'pay'}")
-    print(f"monitor     {verdict}")
+    print(f"feature     user {USER}: " + ", ".join(f"{name} = {value}" for name, value in features.items()))
+    print(
+        f"prediction  {risky['amount']} at 3 in the night: fraud with probability {answer['probabilities'][0][1]:.2f}"
+    )
+    print(f"monitor     {verdict['verdict']}: {verdict['sentence']}")
     print(f"report      {monitor}")
 
 

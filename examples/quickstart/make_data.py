@@ -7,6 +7,7 @@
 * ``data/transactions.parquet``: labelled transactions, what the model is trained with
 * ``data/user_txn.parquet``: what is known of each user at the end of each day, for the feature store
 * ``data/reference.parquet``: transactions as the endpoint sees them, what the monitor compares with
+* ``payments.json``: payments of the next day, which ``demo.py`` asks the endpoint about
 """
 
 from pathlib import Path
@@ -39,12 +40,11 @@ def user_txn(random: np.random.Generator) -> pd.DataFrame:
 
 
 def transactions(random: np.random.Generator, known: pd.DataFrame, size: int = 6_000) -> pd.DataFrame:
-    """Transactions of these users; fraud is large for its user, at night, and comes in bursts."""
+    """Transactions of these users; fraud is large for its user, at night, and likelier where there are many."""
     rows = known.sample(size, replace=True, random_state=SEED).reset_index(drop=True)
-    fraud = random.random(size) < 0.08
+    fraud = random.random(size) < 0.02 + 0.01 * rows["txn_count_7d"].clip(upper=20)
     amount = rows["avg_amount"] * random.lognormal(0.0, 0.4, size) * np.where(fraud, random.uniform(1.5, 8.0, size), 1)
     hour = np.where(fraud & (random.random(size) < 0.7), random.integers(0, 6, size), random.integers(6, 24, size))
-    rows["txn_count_7d"] += np.where(fraud, random.poisson(8, size), 0)
     return rows.assign(amount=amount.round(2), hour=hour.astype("int64"), is_fraud=fraud.astype("int64"))
 
 
@@ -58,6 +58,8 @@ def main() -> None:
     known.to_parquet(folder / "user_txn.parquet", index=False)
     labelled.to_parquet(folder / "transactions.parquet", index=False)
     labelled[FEATURES].sample(2_000, random_state=SEED).to_parquet(folder / "reference.parquet", index=False)
+    today = transactions(random, known[known["event_timestamp"] == END], 400)
+    today[["user_id", "amount", "hour"]].to_json(folder.parent / "payments.json", orient="records", lines=False)
 
 
 if __name__ == "__main__":

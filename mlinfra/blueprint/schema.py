@@ -174,11 +174,9 @@ def _environment(partial: Mapping[str, Any], settings: Mapping[str, type[BaseMod
         },
     }
     assert tuple(own) == KEYS
-    return {
-        "type": "object",
-        "required": ["provider"],
-        "properties": own,
-        "allOf": [
+    schema: dict[str, Any] = {"type": "object", "required": ["provider"], "properties": own}
+    if settings:
+        schema["allOf"] = [
             {
                 "if": {"properties": {"provider": {"const": provider}}},
                 "then": {
@@ -188,8 +186,8 @@ def _environment(partial: Mapping[str, Any], settings: Mapping[str, type[BaseMod
                 },
             }
             for provider, model in settings.items()
-        ],
-    }
+        ]
+    return schema
 
 
 def _first_line(model: type[BaseModel]) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
+from typing import TextIO
 
 import typer
 
@@ -59,10 +63,15 @@ def run() -> int:
     A command line that is not understood gives 1: 2 would tell a script of ``--detailed-exitcode`` that there are changes.
     """
     import gc
-    import os
 
     # A run makes many long-lived objects and few cycles: collecting them again and again is a third of the time.
     gc.set_threshold(100_000, 50, 100)
+    # Whoever starts us may have closed them.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of another encoding, or a file name that is none, costs a character and not the answer.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = app(prog_name="mlinfra", standalone_mode=False)
         sys.stdout.flush()
@@ -74,10 +83,17 @@ def run() -> int:
         sys.stderr.write("Interrupted. Nothing was changed.\n")
         return 130
     except BrokenPipeError:
-        # Who read the output has seen enough. What Python would still flush goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Who read the output has seen enough.
+        _let_go()
         return 1
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _let_go()
+            where = f" ({error.filename})" if error.filename else ", to which the output goes"
+            sys.stderr.write(
+                f"Error: Disk is full\n  No space is left on the device{where}.\n  Make room, then try again.\n"
+            )
+            return 1
         if os.environ.get("MLINFRA_DEBUG"):
             raise
         sys.stderr.write(
@@ -86,3 +102,12 @@ def run() -> int:
         )
         return 1
     return 0
+
+
+def _nowhere() -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+
+
+def _let_go() -> None:
+    """What Python would still flush to stdout goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

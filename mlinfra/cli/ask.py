@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -16,8 +17,8 @@ _HERE = Path("blueprint.yaml")
 def status(
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     no_color: o.NoColor = False,
 ) -> None:
@@ -36,14 +37,14 @@ def status(
 
 def output(
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[str],
         typer.Argument(metavar="NAME", help="One output: endpoint.fraud.url; without it all."),
     ] = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Print secrets in plain text.")] = False,
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     no_color: o.NoColor = False,
 ) -> None:
@@ -64,13 +65,13 @@ def output(
 
 def show(
     what: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[str],
         typer.Argument(metavar="PLAN|ADDRESS", help="A saved plan, or an address; without it everything applied."),
     ] = None,
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     no_color: o.NoColor = False,
 ) -> None:
@@ -104,8 +105,8 @@ def graph(
     style: Annotated[str, typer.Option("--format", metavar="STYLE", help="mermaid or dot.")] = "mermaid",
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     no_color: o.NoColor = False,
 ) -> None:
     """Draw what depends on what."""
@@ -127,8 +128,8 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", help="Go on with new lines until Ctrl-C.")] = False,
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     no_color: o.NoColor = False,
 ) -> None:
     """The last log lines of what runs."""
@@ -137,22 +138,24 @@ def logs(
         from mlinfra.engine.inspect import logs as lines_of
 
         last = ""
-        for source, line in lines_of(workspace, address, tail=tail, follow=follow):
-            if source != last and source != address:
-                typer.echo(f"==> {source} <==")
-            last = source
-            typer.echo(line)
+        # Ctrl-C is how one stops to follow.
+        with suppress(*([KeyboardInterrupt] if follow else [])):
+            for source, line in lines_of(workspace, address, tail=tail, follow=follow):
+                if source != last and source != address:
+                    typer.echo(f"==> {source} <==")
+                last = source
+                typer.echo(line)
 
 
 def check(
     components: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        Optional[list[str]],
         typer.Argument(metavar="COMPONENT", help="Only these; without them all."),
     ] = None,
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     no_color: o.NoColor = False,
 ) -> None:

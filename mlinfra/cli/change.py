@@ -20,7 +20,7 @@ _HERE = Path("blueprint.yaml")
 
 def plan(
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Optional[Path],
         typer.Option("--out", metavar="FILE", help="Save the plan; `mlinfra apply FILE` applies exactly it."),
     ] = None,
     destroy: Annotated[bool, typer.Option("--destroy", help="Plan to destroy everything.")] = False,
@@ -29,15 +29,15 @@ def plan(
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="What a provider cannot do is an error.")] = False,
-    target: o.Targets = [],  # noqa: B006 - typer copies it
-    exclude: o.Excludes = [],  # noqa: B006
-    replace: o.Replaces = [],  # noqa: B006
-    adopt: o.Adopts = [],  # noqa: B006
-    allow_data_loss: o.DataLoss = [],  # noqa: B006
+    target: o.Targets = [],
+    exclude: o.Excludes = [],
+    replace: o.Replaces = [],
+    adopt: o.Adopts = [],
+    allow_data_loss: o.DataLoss = [],
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     json_into: o.JsonInto = None,
     no_color: o.NoColor = False,
@@ -73,22 +73,22 @@ def plan(
 
 def apply(
     saved: Annotated[
-        Optional[Path],  # noqa: UP045
+        Optional[Path],
         typer.Argument(metavar="PLAN", help="A saved plan (plan --out); without it, plan first and ask."),
     ] = None,
     auto_approve: o.AutoApprove = False,
-    target: o.Targets = [],  # noqa: B006
-    exclude: o.Excludes = [],  # noqa: B006
-    replace: o.Replaces = [],  # noqa: B006
-    adopt: o.Adopts = [],  # noqa: B006
-    allow_data_loss: o.DataLoss = [],  # noqa: B006
+    target: o.Targets = [],
+    exclude: o.Excludes = [],
+    replace: o.Replaces = [],
+    adopt: o.Adopts = [],
+    allow_data_loss: o.DataLoss = [],
     parallelism: o.Parallelism = 10,
     lock_timeout: o.LockTimeout = "0",
     wait_timeout: o.WaitTimeout = "5m",
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     json_into: o.JsonInto = None,
     no_color: o.NoColor = False,
@@ -106,15 +106,15 @@ def apply(
 
 def destroy(
     auto_approve: o.AutoApprove = False,
-    target: o.Targets = [],  # noqa: B006
-    exclude: o.Excludes = [],  # noqa: B006
-    allow_data_loss: o.DataLoss = [],  # noqa: B006
+    target: o.Targets = [],
+    exclude: o.Excludes = [],
+    allow_data_loss: o.DataLoss = [],
     parallelism: o.Parallelism = 10,
     lock_timeout: o.LockTimeout = "0",
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     json_into: o.JsonInto = None,
     no_color: o.NoColor = False,
@@ -131,8 +131,8 @@ def run(
     lock_timeout: o.LockTimeout = "0",
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     json_into: o.JsonInto = None,
     no_color: o.NoColor = False,

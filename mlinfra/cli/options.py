@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 Environment = Annotated[
-    Optional[str],  # noqa: UP045 - typer reads it at run time
+    Optional[str],
     typer.Option(
         "-e", "--env", metavar="NAME", help="Environment of the blueprint (default: MLINFRA_ENV, or its default one)."
     ),
@@ -23,7 +23,7 @@ VariableFiles = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines for machines.")]
 JsonInto = Annotated[
-    Optional[Path],  # noqa: UP045
+    Optional[Path],
     typer.Option("--json-into", metavar="FILE", help="Text here, and JSON lines in FILE."),
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours, no moving progress. NO_COLOR does the same.")]

@@ -36,8 +36,8 @@ def init(
 def validate(
     env: o.Environment = None,
     file: o.BlueprintPath = _HERE,
-    var: o.Variables = [],  # noqa: B006
-    var_file: o.VariableFiles = [],  # noqa: B006
+    var: o.Variables = [],
+    var_file: o.VariableFiles = [],
     json: o.Json = False,
     no_color: o.NoColor = False,
 ) -> None:
@@ -64,13 +64,18 @@ def schema() -> None:
     import json
 
     from mlinfra.blueprint.schema import json_schema
+    from mlinfra.engine.catalog import Catalog
+    from mlinfra.sdk.provider import load
 
-    typer.echo(json.dumps(json_schema(_models()), indent=2))
+    catalog = Catalog()
+    providers = (catalog.provider(name) for name in catalog.names())
+    settings = {provider.name: load(provider.settings) for provider in providers if provider.settings}
+    typer.echo(json.dumps(json_schema(_models(), settings), indent=2))
 
 
 def kinds(
     kind: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[str],
         typer.Argument(metavar="KIND", help="Tell all about one."),
     ] = None,
     json: o.Json = False,
@@ -99,7 +104,7 @@ def kinds(
 
 def providers(
     name: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[str],
         typer.Argument(metavar="PROVIDER|TYPE", help="A provider, or a resource type: tell all about it."),
     ] = None,
     json: o.Json = False,

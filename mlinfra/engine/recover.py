@@ -50,8 +50,10 @@ def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, 
                 found[address] = entry
     if found:
         state = state.with_resources({**state.resources, **found})
-    unfinished = frozenset(address for address, entry in state.resources.items() if entry.tainted)
-    return Recovered(state, frozenset(found), unfinished | frozenset(found), unsure)
+    unfinished = {address for address, entry in state.resources.items() if entry.tainted}
+    # An update that was cut off may have been made and not waited for: nothing differs then, and it still has to become ready.
+    unfinished |= {a for a, intent in loaded.pending.items() if intent.action == "update" and a in state.resources}
+    return Recovered(state, frozenset(found), frozenset(unfinished | found.keys()), unsure)
 
 
 def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> ResourceState | None:

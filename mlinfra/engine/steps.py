@@ -18,9 +18,10 @@ from mlinfra.engine.lower import Desired
 from mlinfra.engine.plan import Node, Plan
 from mlinfra.engine.refresh import concealed, read_type
 from mlinfra.engine.resolving import Views
-from mlinfra.engine.values import absent, conceal_fields, decode, encode, is_unknown, reveal
+from mlinfra.engine.values import MISSING, absent, at_path, conceal_fields, decode, encode, is_unknown, reveal, stand_in
 from mlinfra.sdk.errors import ProviderError, Unreachable
 from mlinfra.sdk.provider import Place
+from mlinfra.sdk.refs import Reference, references
 from mlinfra.sdk.resource import FieldChange, Fields, Known, Operation, Resource
 from mlinfra.state.entries import Created, Deleted, Done, Failed, Intent
 from mlinfra.state.run import Run
@@ -170,12 +171,32 @@ class Steps:
         model = self.catalog.resource_type(node.type)
         given = self.desired[node.address].fields
         fields = {**node.fields, **{name: value for name, value in given.items() if not absent(value)}}
+        self._learn_secrets(fields)
         with self._lock:
             resolved = conceal_fields(model, self.views.resolve(fields))
         if is_unknown(resolved):
             missing = ", ".join(name for name, value in resolved.items() if is_unknown(value))
             raise ProviderError(f"a value it refers to is still not known ({missing})")
         return resolved, form(model, resolved, self.place, node.address), model
+
+    def _learn_secrets(self, fields: Mapping[str, Any]) -> None:
+        """Read the resources that are referred to for a secret of which the state knows the fingerprint only: the plan leaves
+        them alone, so nothing else has read them in full."""
+        for address in {reference.address for reference in references(fields) if self._fingerprinted(reference)}:
+            with self._lock:
+                entry = self.resources[address]
+            model = self.catalog.resource_type(entry.type)
+            live = read_type(model, self.clients.of(entry.type), [entry])[address]
+            if isinstance(live, Unreachable):
+                raise live
+            if live is not None:
+                with self._lock:
+                    self.views.put(address, entry.type, live)
+
+    def _fingerprinted(self, reference: Reference) -> bool:
+        with self._lock:
+            known = at_path(self.views.fields.get(reference.address, {}), reference.path)
+            return reference.address in self.resources and known is not MISSING and stand_in(known) != known
 
     def _operation(self, node: Node) -> Operation:
         digest = hashlib.sha256(f"{self.plan.created_at}/{self.plan.lineage}/{self.plan.serial}/{node.id}".encode())

@@ -152,7 +152,9 @@ class Endpoint(Kind):
     @field_validator("variants")
     @classmethod
     def _someone_answers(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
-        if any(opaque(each) or opaque(each.weight) or opaque(each.shadow) for each in variants.values()):
+        if opaque(variants) or any(
+            opaque(each) or opaque(each.weight) or opaque(each.shadow) for each in variants.values()
+        ):
             return variants
         if all(each.shadow for each in variants.values()):
             raise ValueError("all variants are shadows, and nobody answers: one must not be a shadow")

@@ -52,7 +52,7 @@ class Notify(Part):
     @field_validator("webhook")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
+        if not opaque(value) and not value.startswith(("http://", "https://")):
             raise ValueError("must be a URL that begins with http:// or https://")
         return value
 
@@ -171,7 +171,7 @@ class Monitor(Kind, Scheduled):
     @field_validator("columns", "variants")
     @classmethod
     def _once(cls, names: list[str]) -> list[str]:
-        plain = [name for name in names if not opaque(name)]
+        plain = [] if opaque(names) else [name for name in names if not opaque(name)]
         twice = sorted({name for name in plain if plain.count(name) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} stands in it twice")

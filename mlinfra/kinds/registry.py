@@ -33,7 +33,7 @@ class RegisteredModel(Part):
     @field_validator("aliases")
     @classmethod
     def _once(cls, aliases: list[str]) -> list[str]:
-        plain = [alias for alias in aliases if not opaque(alias)]
+        plain = [] if opaque(aliases) else [alias for alias in aliases if not opaque(alias)]
         twice = sorted({alias for alias in plain if plain.count(alias) > 1})
         if twice:
             raise ValueError(f"{', '.join(twice)} stands in it twice")

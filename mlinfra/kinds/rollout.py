@@ -93,7 +93,7 @@ class Rollout(Part):
     @field_validator("canary")
     @classmethod
     def _rises_to_all(cls, steps: list[int]) -> list[int]:
-        if any(opaque(step) for step in steps):
+        if opaque(steps) or any(opaque(step) for step in steps):
             return steps
         if any(later <= earlier for earlier, later in pairwise(steps)):
             raise ValueError(f"the steps must rise: {sorted(set(steps))}")

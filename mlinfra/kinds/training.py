@@ -27,7 +27,7 @@ class Checkpoints(Part):
 class Training(Kind):
     """Code that makes models: run by `mlinfra run training.NAME`, by a monitor, or once when a dependent needs its model.
 
-    It runs in its own environment with its requirements, in a copy of its source folder. It is told where to log by
+    It runs in its own environment with its requirements, in its source folder. It is told where to log by
     MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME, and what to register its model as by MLINFRA_MODEL_NAME.
 
     ::

@@ -33,6 +33,9 @@ class Volume:
 
     name: str
     data: bool = False
+    contents: str | None = None
+    """A folder on the machine of the CLI, relative to the blueprint, whose files are put into it, and put again when they
+    change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +172,36 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How a route tells whether a target can answer: any answer below 400 at ``path``."""
+
+    path: str = "/health"
+    every: float = 5.0
+    """Seconds between two questions."""
+    timeout: float = 2.0
+    """Seconds that an answer may take."""
+    failures: int = 3
+    """Failures in a row until a target gets no request; it gets them again with its next answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One stable URL in front of services: weights, health checks, shadow copies. Changes of weights lose no request."""
 
     name: str
     targets: tuple[Target, ...]
     port: Port
-    health: str = "/health"
-    """The path asked of each target; one that fails gets no request until it answers again."""
+    health: HealthCheck = HealthCheck()
     sticky: str | None = None
     """A request header whose value keeps a caller on one target."""
+    timeout: float = 60.0
+    """Seconds that a target may take to answer."""
+    hold: float = 60.0
+    """Seconds that a request waits while no target can take it, as during a restart."""
+    repeat: bool = False
+    """Whether a request may be sent again that a target left unanswered, whatever its method: asking twice changes nothing."""
+    metrics: str | None = None
+    """The path at which targets tell Prometheus metrics. At the route's URL it tells those of all, each with its ``target``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 import tempfile
 from contextlib import suppress
@@ -151,7 +152,8 @@ def told(path: Path, error: sqlite3.Error | OSError) -> DiagnosticError:
             f"{path} was in use by another process for {BUSY_SECONDS:.0f} s.",
             "Try again when the other run has ended.",
         )
-    if kind == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT):
+    full = kind == sqlite3.SQLITE_FULL or number in (errno.ENOSPC, errno.EDQUOT)
+    if full or (kind == sqlite3.SQLITE_IOERR and _no_room(path)):
         return fail(
             "disk-full",
             "Disk is full",
@@ -164,3 +166,11 @@ def told(path: Path, error: sqlite3.Error | OSError) -> DiagnosticError:
         f"{path}: {getattr(error, 'strerror', None) or error}.",
         "Make the folder of the blueprint writable for you.",
     )
+
+
+def _no_room(path: Path) -> bool:
+    """Whether the disk is full. SQLite says "disk I/O error" where it cannot make its shared memory file larger."""
+    try:
+        return shutil.disk_usage(path.parent).free < 64 * 1024
+    except OSError:
+        return False

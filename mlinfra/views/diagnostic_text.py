@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from mlinfra.sdk.diagnostics import Diagnostic
 from mlinfra.views.lines import Line, Style, folded
+
+LONGEST: Final = 120
+"""Characters of a source line that are shown."""
 
 
 def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int | None = None) -> list[Line]:
@@ -20,8 +24,9 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int | None = None
             lines.append([(f"  {position.file}:{position.line}:{position.column}", "")])
             if position.text:
                 number = str(position.line)
-                lines.append([(f"  {number} | ", "dim"), (position.text.rstrip(), "")])
-                lines.append([(" " * (len(number) + 3) + "| ", "dim"), (" " * (position.column - 1) + "^", style)])
+                text, column = _window(position.text.rstrip(), position.column)
+                lines.append([(f"  {number} | ", "dim"), (text, "")])
+                lines.append([(" " * (len(number) + 3) + "| ", "dim"), (" " * (column - 1) + "^", style)])
         for text in diagnostic.detail.splitlines():
             # Lines of a log that a message quotes keep their shape.
             lines += [[(text, "")] for text in folded(text, None if text.startswith(" ") else width, "  ")]
@@ -29,6 +34,14 @@ def diagnostic_lines(diagnostics: Iterable[Diagnostic], width: int | None = None
             lines += [[(text, "good")] for text in folded(diagnostic.remedy, width, "  ")]
         lines.append([])
     return lines
+
+
+def _window(text: str, column: int) -> tuple[str, int]:
+    """The part of a source line around a column, and the column within it. A tab takes one place, so that the mark fits."""
+    text = text.replace("\t", " ")
+    start = max(0, column - 1 - LONGEST // 2) if len(text) > LONGEST else 0
+    shown, more = text[start : start + LONGEST], len(text) > start + LONGEST
+    return ("…" if start else "") + shown + ("…" if more else ""), column - start + (1 if start else 0)
 
 
 def diagnostic_record(diagnostic: Diagnostic) -> dict[str, object]:

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
@@ -59,11 +59,13 @@ def field_rows(model: type[BaseModel]) -> list[FieldRow]:
 
 def prose(model: type[BaseModel]) -> tuple[str, str]:
     """What a model's docstring says: its text, and the example in it (YAML), which may be empty."""
-    text = inspect.getdoc(model) or ""
-    said, _, example = text.partition("::\n")
-    said = said.removesuffix("Example").removesuffix("For example").strip()
-    body, _, after = textwrap.dedent(example.strip("\n")).partition("\n\n")
-    return "\n\n".join(part for part in (said, textwrap.dedent(after).strip()) if part), body.rstrip()
+    said, _, rest = (inspect.getdoc(model) or "").partition("::\n")
+    lines = rest.splitlines()
+    # The example is what is indented.
+    body = list(takewhile(lambda line: not line.strip() or line.startswith(" "), lines))
+    before = said.strip().removesuffix("Example").strip()
+    after = "\n".join(lines[len(body) :]).strip()
+    return "\n\n".join(part for part in (before, after) if part), textwrap.dedent("\n".join(body)).strip("\n")
 
 
 @cache

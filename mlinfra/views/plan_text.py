@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 
 from mlinfra.engine.plan import Action, Change, Node, Plan
+from mlinfra.sdk.refs import Sensitive
 from mlinfra.views.lines import Line, Style, counted, seconds, shown
 
 _SYMBOLS: dict[Action, tuple[str, Style, str]] = {
@@ -30,7 +31,8 @@ def plan_lines(plan: Plan, *, details: bool = False) -> list[Line]:
     lines: list[Line] = []
     if plan.empty:
         lines += _notes(plan)
-        said = f" {counted(plan.unchanged, 'resource')} as the blueprint says."
+        verb = "is" if plan.unchanged == 1 else "are"
+        said = f" {counted(plan.unchanged, 'resource')} {verb} as the blueprint says."
         if plan.destroy:
             said = " Nothing is there that could be destroyed."
         lines.append([("No changes.", "bold"), (said, "")])
@@ -146,7 +148,11 @@ def _change(change: Change) -> Line:
 
 
 def _multiline(change: Change) -> bool:
-    return any(isinstance(value, str) and "\n" in value for value in (change.before, change.after))
+    """Whether a text diff tells more than the two values. Never of a secret: the diff would show it."""
+    values = (change.before, change.after)
+    if any(isinstance(value, Sensitive) for value in values):
+        return False
+    return any(isinstance(value, str) and "\n" in value for value in values)
 
 
 def _text_diff(change: Change) -> Iterator[Line]:

@@ -99,8 +99,8 @@ class PlainProgress:
             self.long_ones()
 
     def _write(self, lines: Iterable[str]) -> None:
-        # A reader that has gone must not end a run half way: the run goes on unseen.
-        with suppress(BrokenPipeError):
+        # A reader that has gone, or a full disk, must not end a run half way: the run goes on unseen.
+        with suppress(OSError):
             for line in lines:
                 self._stream.write(line + "\n")
             self._stream.flush()

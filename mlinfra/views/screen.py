@@ -101,8 +101,8 @@ class JsonScreen:
             self._out.flush()
 
     def emit(self, event: Event) -> None:
-        # A reader that has gone must not end a run half way: the run goes on unseen.
-        with suppress(BrokenPipeError):
+        # A reader that has gone, or a full disk, must not end a run half way: the run goes on unseen.
+        with suppress(OSError):
             self.record(event_fields(event))
 
     def diagnostics(self, diagnostics: Iterable[Diagnostic]) -> None:
@@ -110,7 +110,7 @@ class JsonScreen:
             self.record({"event": "diagnostic", **diagnostic_record(diagnostic)})
 
     def close(self) -> None:
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             self._out.flush()
 
 
@@ -142,7 +142,8 @@ class BothScreens:
 
     def close(self) -> None:
         self._text.close()
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
 
 
 def jsonable(value: Any) -> Any:

@@ -19,7 +19,7 @@ from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation,
 from mlinfra_local import marks
 from mlinfra_local.client import LocalClient
 from mlinfra_local.paths import guard, inside, parents, prune, refused, source
-from mlinfra_local.writing import leftovers, write
+from mlinfra_local.writing import discard_unfinished, write
 
 
 class LocalFile(Resource):
@@ -77,7 +77,7 @@ class LocalFile(Resource):
             raw = path.read_bytes()
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return {"path": known.id} if marks.begun(client, known.id) else None
+            return {"path": known.id} if marks.find(client, known.id) else None
         except IsADirectoryError:
             raise ProviderError(f"{path} was a file and is a folder now", remedy="Move the folder away.") from None
         except OSError as error:
@@ -90,7 +90,7 @@ class LocalFile(Resource):
         }
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_file()) else None
+        return self.path if marks.ours(marks.find(client, self.path), op) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         assert self.content is not None
@@ -108,6 +108,8 @@ class LocalFile(Resource):
 
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
+        if any(change.path == "mode" and change.old is None for change in changes):
+            return "deleted → written again"
         told = []
         for change in changes:
             if change.path == "mode":
@@ -145,11 +147,7 @@ def rewrite(client: LocalClient, path: str, content: bytes, mode: int) -> None:
     """
     target = Path(path)
     guard(client, target)
-    for left in leftovers(target):
-        left.unlink(missing_ok=True)
     write(target, content, mode, within=parents(client, target))
-    if (mark := marks.find(client, path)) is not None:
-        marks.made(client, mark)
 
 
 def remove(client: LocalClient, path: str) -> None:
@@ -166,8 +164,8 @@ def remove(client: LocalClient, path: str) -> None:
             remedy="Remove it yourself if it is not needed, then apply again.",
         )
     try:
-        for item in (target, *leftovers(target)):
-            item.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+        discard_unfinished(target)
     except NotADirectoryError:
         pass  # its folder is gone, and a file of somebody else stands in its place
     except OSError as error:

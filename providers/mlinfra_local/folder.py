@@ -20,7 +20,7 @@ from mlinfra_local import marks
 from mlinfra_local.client import LocalClient
 from mlinfra_local.file import octal
 from mlinfra_local.paths import forget_made, guard, inside, parents, prune, refused, source, was_made
-from mlinfra_local.writing import leftovers, write
+from mlinfra_local.writing import discard_unfinished, write
 
 
 class LocalFolder(Resource):
@@ -89,7 +89,7 @@ class LocalFolder(Resource):
         try:
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return {"path": known.id} if marks.begun(client, known.id) else None
+            return {"path": known.id} if marks.find(client, known.id) else None
         except OSError as error:
             raise refused(error, path) from error
         if not stat.S_ISDIR(mode):
@@ -107,7 +107,7 @@ class LocalFolder(Resource):
         }
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_dir()) else None
+        return self.path if marks.ours(marks.find(client, self.path), op) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         path = Path(self.path)
@@ -146,8 +146,7 @@ class LocalFolder(Resource):
             for name, wanted in self.files.items():
                 target = path / name
                 guard(client, target)
-                for left in leftovers(target):
-                    left.unlink(missing_ok=True)
+                discard_unfinished(target)
                 if target.is_file() and (before.get(name) in (None, wanted) or digest(target) != before[name]):
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -159,7 +158,7 @@ class LocalFolder(Resource):
         except OSError as error:
             raise refused(error, path) from error
         notes = {"files": self.files, "contents": self.contents, "data": self.data}
-        marks.put(client, replace(mark, owner=dict(op.owner), notes=notes, made=True))
+        marks.put(client, replace(mark, owner=dict(op.owner), notes=notes))
 
     @classmethod
     def delete(cls, client: LocalClient, known: Known, op: Operation) -> None:
@@ -198,6 +197,8 @@ class LocalFolder(Resource):
 
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
+        if any(change.path == "mode" and change.old is None for change in changes):
+            return "deleted → made again"
         if {change.path.partition(".")[0] for change in changes} - {"files", "seeded"}:
             return None
         files = {change.path.removeprefix("files."): change for change in changes if change.path != "seeded"}

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
+import psutil
 from pydantic import Field, field_validator
 
 from mlinfra.sdk.errors import NotOurs, ProviderError
@@ -100,8 +100,11 @@ class LocalJob(Resource):
         }
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        record = _folder(client, self.name).record()
-        return self.name if record is not None and dict(record.owner) == dict(op.owner) else None
+        folder = _folder(client, self.name)
+        record = folder.record()
+        if record is None:  # a run was cut off before it wrote one
+            return self.name if folder.path.exists() else None
+        return self.name if dict(record.owner) == dict(op.owner) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         record = _folder(client, self.name).record()
@@ -134,7 +137,7 @@ class LocalJob(Resource):
         folder = _folder(client, known.id)
         if job_launcher.running(folder.path):
             op.say("stopping the run under way")
-            _stop(client, folder, op)
+        _stop(client, folder, op)
         folder.remove(client)
 
     def run(self, client: LocalClient, known: Known, op: Operation) -> RunResult:
@@ -142,7 +145,11 @@ class LocalJob(Resource):
         started = subprocess.run([folder.path / "run", "--name-only"], capture_output=True, text=True, check=False)
         name = started.stdout.strip()
         if started.returncode != 0 or not name:
-            raise ProviderError("the run could not be started", log=started.stderr)
+            raise ProviderError(
+                "the run could not be started",
+                remedy="Mend the cause, then run it again.",
+                log=started.stderr.strip(),
+            )
         run = folder.path / "runs" / name
 
         def over() -> bool:
@@ -205,17 +212,28 @@ def _last_run(folder: ProcessFolder) -> Path | None:
 
 
 def _stop(client: LocalClient, folder: ProcessFolder, op: Operation) -> None:
-    """End the run under way: its supervisor is asked and passes it on."""
-    last = _last_run(folder)
-    told = read_json(last / "run.json") if last else None
-    if isinstance(told, dict):
-        with contextlib.suppress(OSError):
-            os.kill(int(told["pid"]), signal.SIGTERM)
+    """End the run under way (its supervisor is asked and passes it on), and what earlier ones left running."""
+    supervisor = _supervisor(folder)
+    if supervisor is not None:
+        with contextlib.suppress(psutil.Error):
+            supervisor.terminate()
         waited = 0.0
-        while job_launcher.running(folder.path) and waited < 15.0:
+        while job_launcher.running(folder.path) and alive.lives(supervisor) and waited < job_launcher.GRACE + 5.0:
             op.wait(0.1)
             waited += 0.1
     alive.stop(client, alive.scan(client, folder.marker()), 5.0, op.wait)
+
+
+def _supervisor(folder: ProcessFolder) -> psutil.Process | None:
+    """Who runs the last run, if it still does: its id may be somebody else's by now."""
+    last = _last_run(folder)
+    told = read_json(last / "run.json") if last else None
+    try:
+        process = psutil.Process(int(told["pid"])) if isinstance(told, dict) else None
+        ours = process is not None and str(folder.path / "launcher.py") in process.cmdline()
+    except psutil.Error:
+        return None
+    return process if ours else None
 
 
 def _ending(code: int, timeout: float | None) -> str:

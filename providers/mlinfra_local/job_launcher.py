@@ -1,7 +1,8 @@
 """Runs a job: ``launcher.py [--name-only]``. Starts a run, or joins the one under way, prints its log, ends with its exit code.
 
 Copied into the job's folder, beside ``job.json``: standard library only, nothing of mlinfra. The run itself belongs to a
-supervisor that has left the launcher's session, so that it goes on when the launcher is killed. Folder of a run:
+supervisor that has left the launcher's session, so that it goes on when the launcher is killed. It holds the job's lock, and
+so does its command: should the supervisor be killed, no second run begins beside a command that still runs. Folder of a run:
 ``runs/<time>/`` with ``log``, ``run.json`` (the supervisor) and, at the end, ``result.json``.
 
 Exit codes: the command's own, 128 + n for signal n; 124 after the time limit; 125 if the run was cut off; 127: no such program.
@@ -22,6 +23,9 @@ from pathlib import Path
 from typing import Any
 
 KEPT = 10
+"""How many runs are kept with their logs."""
+GRACE = 10.0
+"""Seconds to end by itself before a command is killed."""
 TIMED_OUT, CUT_OFF, NO_PROGRAM = 124, 125, 127
 DROPPED = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__")
 
@@ -56,6 +60,8 @@ def begin(folder: Path) -> str:
             os._exit(0)
         try:
             supervise(folder, write_end)
+        except Exception as error:  # nobody has heard of the run yet: say why there is none
+            os.write(2, f"mlinfra: {type(error).__name__}: {error}\n".encode())
         finally:
             os._exit(0)
     os.close(write_end)
@@ -90,7 +96,7 @@ def supervise(folder: Path, tell: int) -> None:
         os.dup2(source, target)
     began = time.time()
     try:
-        result = attempts(folder, json.loads((folder / "job.json").read_text()))
+        result = attempts(folder, json.loads((folder / "job.json").read_text()), lock)
     except Exception as error:  # the run must end with a result, whatever happens
         say(f"{type(error).__name__}: {error}")
         result = {"code": CUT_OFF}
@@ -98,6 +104,7 @@ def supervise(folder: Path, tell: int) -> None:
     for old in sorted(path for path in (folder / "runs").iterdir())[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     os.ftruncate(lock, 0)
+    fcntl.flock(lock, fcntl.LOCK_UN)  # also for what the command left running
 
 
 def new_run(folder: Path) -> tuple[str, Path]:
@@ -116,66 +123,79 @@ def new_run(folder: Path) -> tuple[str, Path]:
             return run.name, run
 
 
-def attempts(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
-    """Run the command; again if it fails and retries are left."""
+def attempts(folder: Path, job: dict[str, Any], lock: int) -> dict[str, Any]:
+    """Run the command; again if it fails and retries are left, unless somebody asked it to stop."""
+    asked: list[int] = []
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda number, _frame: asked.append(number))
     code = NO_PROGRAM
-    for attempt in range(int(job.get("retries", 0)) + 1):
+    attempt = 0
+    while not asked and attempt <= int(job.get("retries", 0)):
         if attempt:
             say(f"it ended with {code}; attempt {attempt + 1} of {int(job['retries']) + 1}")
-        code, stopped = once(folder, job)
-        if code == 0 or stopped:
+        attempt += 1
+        code = once(folder, job, lock, asked)
+        if code == 0:
             break
-    return {"code": code, "attempts": attempt + 1}
+    return {"code": code, "attempts": attempt}
 
 
-def once(folder: Path, job: dict[str, Any]) -> tuple[int, bool]:
-    """One run of the command: its exit code, and whether somebody asked it to stop."""
+def once(folder: Path, job: dict[str, Any], lock: int, asked: list[int]) -> int:
+    """One run of the command: its exit code. Ended when somebody asks, and at the time limit."""
     values = {key: value for key, value in os.environ.items() if key not in DROPPED}
     if any(key.lower() in ("http_proxy", "https_proxy", "all_proxy") for key in values):
         for key in ("NO_PROXY", "no_proxy"):
             values[key] = ",".join(filter(None, [values.get(key, ""), "127.0.0.1,localhost"]))
     values |= job.get("env", {})
     values["MLINFRA_PROCESS"] = f"{folder}#job"
-    asked = []
-
-    def ended() -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGTERM)
-
-    def stop(number: int, _frame: Any) -> None:
-        asked.append(number)
-        ended()
-
     try:
         child = subprocess.Popen(
-            job["command"], env=values, cwd=job["cwd"], start_new_session=True, preexec_fn=lambda: limit(job)
+            job["command"],
+            env=values,
+            cwd=job["cwd"],
+            start_new_session=True,
+            pass_fds=(lock,),
+            preexec_fn=lambda: limit(job),
         )
-    except OSError as error:
-        say(f"{job['command'][0]} cannot be started: {error.strerror or error}")
-        return NO_PROGRAM, False
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, stop)
-    try:
-        code = child.wait(job.get("timeout"))
-    except subprocess.TimeoutExpired:
-        say(f"stopped: it took longer than {job['timeout']:g} s")
-        ended()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(10)
-        code = TIMED_OUT
+    except (OSError, subprocess.SubprocessError) as error:
+        say(f"{job['command'][0]} cannot be started: {getattr(error, 'strerror', None) or error}")
+        return NO_PROGRAM
+    limit_at = time.monotonic() + job["timeout"] if job.get("timeout") else None
+    kill_at = None
+    timed_out = False
+    while True:
+        try:
+            code = child.wait(0.1)
+            break
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+        if kill_at is None and limit_at is not None and now >= limit_at:
+            say(f"stopped: it took longer than {job['timeout']:g} s")
+            timed_out = True
+        if kill_at is None and (timed_out or asked):
+            signalled(child, signal.SIGTERM)
+            kill_at = now + GRACE
+        elif kill_at is not None and now >= kill_at:
+            signalled(child, signal.SIGKILL)
+    signalled(child, signal.SIGKILL)  # what it left in its group
+    return TIMED_OUT if timed_out else 128 - code if code < 0 else code
+
+
+def signalled(child: subprocess.Popen[bytes], signum: signal.Signals) -> None:
+    """A signal to the command and all in its process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    return (128 - code if code < 0 else code), bool(asked)
+        os.killpg(child.pid, signum)
 
 
 def limit(job: dict[str, Any]) -> None:
-    """Bound the memory that the command may hold."""
-    memory = (job.get("limits") or {}).get("memory")
-    if memory and sys.platform == "linux":
+    """Bound the memory that the command may hold, and let it stand back for others."""
+    limits = job.get("limits") or {}
+    if limits.get("memory") and sys.platform == "linux":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_DATA, (limits["memory"], limits["memory"]))
+    if limits.get("nice"):
+        os.nice(limits["nice"])
 
 
 def say(text: str) -> None:

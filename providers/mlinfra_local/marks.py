@@ -1,14 +1,14 @@
 """Marks: which files and folders are ours. A file can carry no tags, so each has a small record in the work folder.
 
-A mark is written before the object and removed after it: an object without a mark is somebody else's. Until the object is
-there the mark says so, for whoever takes up a run that was cut off between the two.
+A mark is written before the object and removed after it: an object without a mark is somebody else's, and a mark without an
+object says that the object was deleted, or that a run was cut off while it made or removed it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,11 @@ from mlinfra_local.writing import read_json, write_json
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """``notes`` are what its type remembers of the object; ``made`` says that it was there, once."""
+    """``notes`` are what its type remembers of the object."""
 
     path: str
     owner: Mapping[str, str]
-    parents: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
-    made: bool = True
 
 
 def mark_file(client: LocalClient, path: str) -> Path:
@@ -40,45 +38,32 @@ def find(client: LocalClient, path: str) -> Mark | None:
     told = read_json(mark_file(client, path))
     if not isinstance(told, dict) or told.get("path") != path:
         return None
-    return Mark(path, told.get("owner", {}), (), told.get("notes", {}), told.get("made", True))
+    return Mark(path, told.get("owner", {}), told.get("notes", {}))
 
 
 def put(client: LocalClient, mark: Mark) -> None:
     """Write a mark."""
     target = mark_file(client, mark.path)
-    told = {"path": mark.path, "owner": dict(mark.owner), "notes": dict(mark.notes), "made": mark.made}
+    told = {"path": mark.path, "owner": dict(mark.owner), "notes": dict(mark.notes)}
     with parents(client, target):
         write_json(target, told)
-
-
-def made(client: LocalClient, mark: Mark) -> None:
-    """Say in a mark that the object is there now."""
-    if not mark.made:
-        put(client, replace(mark, made=True))
 
 
 def remove(client: LocalClient, path: str) -> None:
     """Remove a mark; one that is gone is no matter."""
     target = mark_file(client, path)
-    target.unlink(missing_ok=True)
-    prune(client, target)
+    with client.tree:
+        target.unlink(missing_ok=True)
+        folder = target.parent
+        if folder.is_dir() and not any(item.suffix == ".json" for item in folder.iterdir()):
+            for unfinished in folder.iterdir():  # of marks that never came to be: their writers were killed
+                unfinished.unlink()
+        prune(client, target)
 
 
 def ours(mark: Mark | None, op: Operation) -> bool:
     """Whether a mark says that the object belongs to this resource."""
     return mark is not None and dict(mark.owner) == dict(op.owner)
-
-
-def held(client: LocalClient, path: str, op: Operation, *, there: bool) -> bool:
-    """Whether an object belongs to this resource, or was about to be made for it when a run was cut off."""
-    mark = find(client, path)
-    return mark is not None and ours(mark, op) and (there or not mark.made)
-
-
-def begun(client: LocalClient, path: str) -> bool:
-    """Whether an object that is not there was about to be made when a run was cut off."""
-    mark = find(client, path)
-    return mark is not None and not mark.made
 
 
 def claim(client: LocalClient, path: str, op: Operation, *, there: bool) -> Mark:
@@ -101,6 +86,6 @@ def claim(client: LocalClient, path: str, op: Operation, *, there: bool) -> Mark
             remedy=f"Choose another path, move it away, or take it over with --adopt {op.address}.",
         )
     guard(client, Path(path))
-    mark = Mark(path, dict(op.owner), made=there)
+    mark = Mark(path, dict(op.owner))
     put(client, mark)
     return mark

@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import socket
 from collections.abc import Collection
+from pathlib import PurePath
 
 import psutil
 
 from mlinfra.sdk.errors import ProviderError
+from mlinfra_local import alive
 
 LOW, HIGH = 20_000, 32_000
 """Where ports are chosen: below those that systems give to outgoing connections (32768 and up on Linux), so that a kept
@@ -51,8 +53,14 @@ def holder(number: int) -> str:
                 if connection.pid is None:
                     return "a process of another user"
                 with contextlib.suppress(psutil.Error):
-                    return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+                    return _named(psutil.Process(connection.pid))
     return "another process"
+
+
+def _named(process: psutil.Process) -> str:
+    told = f"{process.name()} (process {process.pid})"
+    folder = alive.marker_of(process).partition("#")[0]
+    return f"{told}, which mlinfra runs as {PurePath(folder).name}" if folder else told
 
 
 def listens(process: psutil.Process, number: int) -> bool | None:

@@ -163,7 +163,8 @@ class LocalProcess(Resource):
         record = folder.record()
         if record is not None:
             return self.name if dict(record.owner) == dict(op.owner) else None
-        return self.name if alive.scan(client, folder.marker()) else None
+        # A folder without a record is of a run that was cut off before it wrote one.
+        return self.name if folder.path.exists() or alive.scan(client, folder.marker()) else None
 
     # -- changing -----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import field_validator
 
-from mlinfra.sdk.errors import NotOurs, ProviderError
+from mlinfra.sdk.errors import NotOurs
 from mlinfra.sdk.fields import COMPUTED, REPLACE
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
 from mlinfra_local import alive, log_file, uv
@@ -104,8 +104,11 @@ class LocalPythonEnv(Resource):
         }
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        told = read_json(_home(client, self.name) / "env.json")
-        return self.name if isinstance(told, dict) and told["owner"] == dict(op.owner) else None
+        home = _home(client, self.name)
+        told = read_json(home / "env.json")
+        if not isinstance(told, dict):  # a run was cut off before it wrote one
+            return self.name if home.exists() else None
+        return self.name if told["owner"] == dict(op.owner) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         home = _home(client, self.name)
@@ -171,9 +174,12 @@ class LocalPythonEnv(Resource):
                     op=op,
                     progress=lambda line: op.say(line) if line.startswith(("Prepared", "Installed")) else None,
                 )
-        except OSError as error:
-            raise refused(error, build) from error
-        write_json(build / MARK, {"packages": _packages(build)})
+            write_json(build / MARK, _contents(build))
+        except BaseException as error:
+            shutil.rmtree(build, ignore_errors=True)  # it would only take room
+            if isinstance(error, OSError):
+                raise refused(error, build) from error
+            raise
 
     def _resolve(self, client: LocalClient, lock: Path, log: Path, marker: str, op: Operation) -> None:
         """Have the lock beside the environment: as given, as resolved before, or resolved now."""
@@ -238,23 +244,27 @@ def digest_of(fields: Fields) -> str:
 
 
 def whole(build: Path) -> bool:
-    """Whether a build was finished, its interpreter works as far as can be seen, and its packages are those installed."""
+    """Whether a build was finished, its interpreter works as far as can be seen, and what was installed is still there."""
     mark = read_json(build / MARK)
     if not isinstance(mark, dict) or not os.access(build / "bin" / "python", os.X_OK):
         return False
     try:
-        return bool(_packages(build) == mark["packages"])
-    except ProviderError:
+        found = _contents(build)
+    except OSError:
         return False
+    same = found["packages"] == mark.get("packages")
+    return same and set(mark.get("entries", ())) <= set(found["entries"]) and (build / "pyvenv.cfg").is_file()
 
 
-def _packages(build: Path) -> str:
-    """A digest of the names and versions of the packages in a build."""
-    names = []
+def _contents(build: Path) -> dict[str, Any]:
+    """What is installed in a build: a digest of its packages with their versions, and the names of what lies at the top."""
+    names: set[str] = set()
     for site in sorted(build.glob("lib/python*/site-packages")):
         with os.scandir(site) as entries:
-            names += [entry.name for entry in entries if entry.name.endswith(".dist-info")]
-    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16] + f"-{len(names)}"
+            names.update(entry.name for entry in entries if entry.name != "__pycache__")
+    packages = sorted(name for name in names if name.endswith(".dist-info"))
+    digest = hashlib.sha256("\n".join(packages).encode()).hexdigest()[:16]
+    return {"packages": f"{digest}-{len(packages)}", "entries": sorted(names)}
 
 
 def _home(client: LocalClient, name: str) -> Path:

@@ -17,10 +17,12 @@ from mlinfra.sdk.fields import REPLACE, keyed_by
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource, Status
 from mlinfra_local import marks
 from mlinfra_local.client import LocalClient
-from mlinfra_local.file import remove
+from mlinfra_local.file import claimed, remove, rewrite
 from mlinfra_local.paths import inside, refused
-from mlinfra_local.writing import write
 
+MODE: Final = 0o600
+SETTINGS: Final = frozenset({"health", "sticky", "timeout", "hold", "repeat", "metrics"})
+"""Fields whose values tell by themselves what changes."""
 PATIENCE: Final = 30.0
 """Seconds until the gateway must have taken a configuration over; it looks five times a second."""
 
@@ -36,6 +38,18 @@ class RouteTarget(BaseModel):
     shadow: bool = False
 
 
+class RouteHealth(BaseModel):
+    """How each server is asked whether it can answer: any answer below 400. Times are seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field("/health", pattern=r"^/")
+    every: float = Field(5.0, gt=0)
+    timeout: float = Field(2.0, gt=0)
+    failures: int = Field(3, ge=1)
+    """Failures in a row until it gets no request. A refused connection counts as all of them."""
+
+
 class LocalRoute(Resource):
     """Weights, health checks and shadows of a running gateway."""
 
@@ -46,14 +60,18 @@ class LocalRoute(Resource):
     url: str
     """Where the gateway listens."""
     targets: Annotated[list[RouteTarget], keyed_by("name")]
-    health: str = "/health"
-    """The path asked of each target; one that does not answer below 400 gets no request."""
+    health: RouteHealth = Field({}, validate_default=True)
     sticky: str | None = None
     """A request header whose value keeps a caller on one target."""
+    timeout: float = Field(60.0, gt=0)
+    """Seconds that a target may take to answer."""
     hold: float = Field(60.0, ge=0)
     """Seconds that a request waits while no target can take it, as during a restart."""
-    repeat: bool = True
-    """Whether a request is sent again if its target closed the connection without any answer."""
+    repeat: bool = False
+    """Whether a request that a target left unanswered is sent again whatever its method; GET, HEAD, OPTIONS, PUT and DELETE
+    always are. Only where asking twice changes nothing."""
+    metrics: str | None = Field(None, pattern=r"^/")
+    """The path at which targets tell Prometheus metrics: there the gateway tells those of all."""
 
     @classmethod
     def normalise(cls, fields: Fields, place: Any) -> Fields:
@@ -65,7 +83,7 @@ class LocalRoute(Resource):
         try:
             text = path.read_text("utf-8", "replace")
         except (FileNotFoundError, NotADirectoryError):
-            return None
+            return {"path": known.id} if marks.find(client, known.id) else None
         except OSError as error:
             raise refused(error, path) from error
         mark = marks.find(client, known.id)
@@ -77,24 +95,25 @@ class LocalRoute(Resource):
         return {**config, **told} if isinstance(config, dict) else told
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        mine = marks.ours(marks.find(client, self.path), op)
-        return self.path if mine and Path(self.path).is_file() else None
+        return self.path if marks.ours(marks.find(client, self.path), op) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
-        marks.claim(client, self.path, op, there=Path(self.path).exists())
-        self._write(client, op)
+        claimed(client, self.path, self._config(), MODE, op)
+        self._note(client, op)
         return Created(self.path)
 
     def update(self, client: LocalClient, known: Known, changes: Sequence[FieldChange], op: Operation) -> Fields | None:
-        self._write(client, op)
+        rewrite(client, known.id, self._config(), MODE)
+        self._note(client, op)
         return None
 
-    def _write(self, client: LocalClient, op: Operation) -> None:
-        mark = marks.find(client, self.path)
-        parents = mark.parents if mark else ()
-        marks.put(client, marks.Mark(self.path, dict(op.owner), parents, {"url": self.url}))
+    def _config(self) -> bytes:
         config = self.model_dump(mode="json", exclude={"path", "url"}, exclude_none=True)
-        write(Path(self.path), (json.dumps(config, indent=1, sort_keys=True) + "\n").encode())
+        return (json.dumps(config, indent=1, sort_keys=True) + "\n").encode()
+
+    def _note(self, client: LocalClient, op: Operation) -> None:
+        """Remember where the gateway listens, which is none of its business."""
+        marks.put(client, marks.Mark(self.path, dict(op.owner), notes={"url": self.url}))
 
     @classmethod
     def delete(cls, client: LocalClient, known: Known, op: Operation) -> None:
@@ -121,7 +140,12 @@ class LocalRoute(Resource):
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
         told: list[str] = []
+        if any(change.path == "targets" and change.old is None for change in changes):
+            return "its file was deleted or is damaged → written again"
         for change in changes:
+            if change.path.partition(".")[0] in SETTINGS:
+                told.append(f"{change.path} {_shown(change.old)} → {_shown(change.new)}")
+                continue
             if change.path != "targets" or not isinstance(change.old, list) or not isinstance(change.new, list):
                 return None
             told += _moves(change.old, change.new)
@@ -153,6 +177,10 @@ def _moves(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
         elif was != item:
             told.append(f"{name} moves to {item['url']}")
     return told
+
+
+def _shown(value: Any) -> str:
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _weight(item: Mapping[str, Any]) -> str:

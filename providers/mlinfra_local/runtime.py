@@ -50,9 +50,8 @@ class LocalRuntime:
     def volume(self, volume: Volume, lowering: Lowering) -> VolumeHandle:
         """A folder."""
         path = self._work / "volumes" / lowering.component / volume.name
-        handle = lowering.resource(
-            "local.folder", volume.name, {"path": str(path), "data": volume.data}, label=f"volume {volume.name}"
-        )
+        fields = {"path": str(path), "data": volume.data, "contents": volume.contents}
+        handle = lowering.resource("local.folder", volume.name, fields, label=f"volume {volume.name}")
         return VolumeHandle(handle.address, handle.ref("path"), handle.ref("url"))
 
     def service(self, service: Service, lowering: Lowering) -> ServiceHandle:
@@ -161,8 +160,17 @@ class LocalRuntime:
                     }
                     for target in route.targets
                 ],
-                "health": route.health,
+                "health": {
+                    "path": route.health.path,
+                    "every": route.health.every,
+                    "timeout": route.health.timeout,
+                    "failures": route.health.failures,
+                },
                 "sticky": route.sticky,
+                "timeout": route.timeout,
+                "hold": route.hold,
+                "repeat": route.repeat,
+                "metrics": route.metrics,
             },
             label="weights",
         )
@@ -244,6 +252,8 @@ class LocalRuntime:
     def _limits(self, limits: Limits, lowering: Lowering) -> dict[str, Any] | None:
         if limits.cpu is not None:
             self._unsupported(lowering, "resources.cpu", "processes share the machine's CPUs")
+        if limits.gpu is not None:
+            self._unsupported(lowering, "resources.gpu", "processes share the machine's GPUs")
         if limits.memory is None:
             return None
         if sys.platform != "linux":

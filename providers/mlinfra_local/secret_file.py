@@ -77,23 +77,23 @@ class LocalSecretFile(Resource):
     @classmethod
     def read(cls, client: LocalClient, known: Known) -> Fields | None:
         path = Path(known.id)
+        mark = marks.find(client, known.id)
         try:
             value = path.read_text("utf-8")
             mode = path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError):
-            return {"path": known.id} if marks.begun(client, known.id) else None
+            return {"path": known.id} if mark else None
         except IsADirectoryError:
             raise ProviderError(f"{path} was a file and is a folder now", remedy="Move the folder away.") from None
         except UnicodeDecodeError:
             value, mode = "", path.stat().st_mode
         except OSError as error:
             raise refused(error, path) from error
-        mark = marks.find(client, known.id)
         notes = mark.notes if mark else {}
         return {"path": known.id, "value": value, "mode": f"{stat.S_IMODE(mode):04o}", **notes}
 
     def locate(self, client: LocalClient, op: Operation) -> str | None:
-        return self.path if marks.held(client, self.path, op, there=Path(self.path).is_file()) else None
+        return self.path if marks.ours(marks.find(client, self.path), op) else None
 
     def create(self, client: LocalClient, op: Operation) -> Created:
         claimed(client, self.path, self._content(client), 0o600, op)
@@ -132,6 +132,8 @@ class LocalSecretFile(Resource):
 
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
+        if any(change.path == "mode" and change.old is None for change in changes):
+            return "deleted → made again"
         paths = [change.path for change in changes]
         if paths == ["mode"]:
             return f"others could read it: mode {changes[0].old} → {changes[0].new}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
-from typing import Any
+
+import psutil
 
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.resource import FieldChange, Operation
@@ -43,11 +45,11 @@ def wait_ready(client: LocalClient, folder: ProcessFolder, op: Operation) -> Non
                 remedy=f"Its whole log is {folder.log}.",
                 log=log_file.excerpt(folder.log),
             )
-        if record.fields.get("ports") and _answers(record, process):
+        ports_wanted = bool(record.fields.get("ports"))
+        if _answers(record, process) if ports_wanted else waited >= limit:
+            _remember(folder, record, process)
             return
         if waited >= limit:
-            if not record.fields.get("ports"):
-                return
             raise ProviderError(
                 f"the process runs, but {_unanswered(record)} for {limit:.0f} s",
                 remedy=f"It was left running. Its whole log is {folder.log}. `mlinfra apply` goes on waiting for it.",
@@ -61,12 +63,20 @@ def wait_ready(client: LocalClient, folder: ProcessFolder, op: Operation) -> Non
         step = min(LONGEST, step * 1.5)
 
 
+def _remember(folder: ProcessFolder, record: Record, process: psutil.Process) -> None:
+    """Write down a start of a run that was cut off before it could, so that nobody needs to look for it again."""
+    run = read_json(folder.path / "run.json")
+    if not isinstance(run, dict) or run.get("nonce") != record.nonce:
+        with contextlib.suppress(psutil.Error):
+            folder.started(record.nonce, process)
+
+
 def _meant_to_stop(folder: ProcessFolder, record: Record) -> bool:
     run = read_json(folder.path / "run.json")
     return isinstance(run, dict) and run.get("nonce") == record.nonce and bool(run.get("stopped"))
 
 
-def _answers(record: Record, process: Any) -> bool:
+def _answers(record: Record, process: psutil.Process) -> bool:
     """Whether it can be used. A stranger on its port does not count."""
     host = str(record.fields["host"])
     wanted = record.fields.get("probe")

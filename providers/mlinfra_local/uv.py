@@ -31,6 +31,8 @@ REMEDIES: Final = (
     (r"No solution found", "The requirements contradict one another: loosen one of them."),
     (r"No interpreter found", "Install that Python version, or ask for another one."),
 )
+PREFIX: Final = re.compile(r"^\W*(?:(?:error|cause|Caused by|hint):\s*)*")
+"""What uv puts before what it says."""
 PATIENCE: Final = {"UV_HTTP_TIMEOUT": "120", "UV_NO_PROGRESS": "1"}
 
 
@@ -95,11 +97,18 @@ def _since(log: Path, start: int) -> str:
 
 
 def _summary(text: str) -> str:
-    """The line of uv's output that says what is wrong."""
-    lines = [found[0].removeprefix("error: ") for line in text.splitlines() if (found := re.search(r"\w.*", line))]
-    telling = [line for line in lines if any(re.search(pattern, line) for pattern, _ in REMEDIES)]
-    said = (telling or lines or ["it said nothing"])[0]
-    return f"the Python environment cannot be made: {said}"
+    """What is wrong, of all that uv said."""
+    lines = [PREFIX.sub("", line).strip() for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    for pattern, _ in REMEDIES:
+        telling = [line for line in lines if re.search(pattern, line)]
+        if telling:
+            break
+    else:
+        # Nothing that is known: what failed, and the last cause that uv gives for it.
+        telling = [": ".join(dict.fromkeys((lines[0], lines[-1])))] if lines else ["uv said nothing"]
+    said = telling[0].removeprefix("Because ").partition(", we can conclude that")[0]
+    return f"the Python environment cannot be made: {said.rstrip('.')}"
 
 
 def _remedy(text: str, log: Path) -> str:

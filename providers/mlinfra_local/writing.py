@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import os
-import secrets
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,9 +21,10 @@ def write(
 
     Errors: ProviderError for a full disk or a folder that cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     try:
         with within or contextlib.nullcontext():
+            temporary.unlink(missing_ok=True)  # of a writer that was killed
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb") as stream:
@@ -60,9 +59,15 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def leftovers(path: Path) -> list[Path]:
-    """Temporary files that a writer of ``path`` left when it was killed."""
-    return list(path.parent.glob(f".{glob.escape(path.name)}.????????.tmp")) if path.parent.is_dir() else []
+def _temporary(path: Path) -> Path:
+    """Where the next content of a file is written. Always the same, so that one that stays behind is found again."""
+    return path.with_name(f".{path.name}.mlinfra-new")
+
+
+def discard_unfinished(path: Path) -> None:
+    """Remove what a writer of ``path`` left when it was killed."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        _temporary(path).unlink()
 
 
 def sync_folder(folder: Path) -> None:

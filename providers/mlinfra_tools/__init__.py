@@ -10,6 +10,7 @@ PROVIDER = Provider(
         "mlflow.model_alias": "mlinfra_tools.mlflow.model_alias:ModelAlias",
         "mlflow.experiment": "mlinfra_tools.mlflow.experiment:Experiment",
         "feast.repository": "mlinfra_tools.feast.repository:FeastRepository",
+        "modelserver.deployment": "mlinfra_tools.modelserver.deployment:Deployment",
     },
     recipes={
         "registry": "mlinfra_tools.mlflow.registry:lower",

@@ -24,15 +24,15 @@ def free_port() -> int:
 
 
 class MlflowServer:
-    """An MLflow server as the registry's recipe describes it, with its data in ``folder``. May be started again: data and
-    port stay."""
+    """An MLflow server as the registry's recipe describes it, or as ``service`` does, with its data in ``folder``. May be
+    started again: data and port stay."""
 
-    def __init__(self, python: Path, folder: Path) -> None:
+    def __init__(self, python: Path, folder: Path, service: Service | None = None) -> None:
         self.folder = folder
         self.log = folder / "log"
         self._port = free_port()
         self.uri = f"http://127.0.0.1:{self._port}"
-        self._service: Service = server_service(VolumeHandle("registry.models/volume.data", str(folder), ""))
+        self._service = service or server_service(VolumeHandle("registry.models/volume.data", str(folder), ""))
         self._slots = {
             "python": str(python),
             "host": "127.0.0.1",

@@ -8,11 +8,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ import httpx
 import pytest
 
 from mlinfra_tools.modelserver.bundle import server_script
-from mlinfra_tools.versions import lock
 
-ENVIRONMENTS = Path(os.environ.get("MLINFRA_TEST_ENVIRONMENTS", Path.home() / ".cache" / "mlinfra-tests"))
+from .conftest import ToolEnv
 
 TRAIN = """
 import sys, time, mlflow, numpy, pandas
@@ -52,21 +51,12 @@ with mlflow.start_run():
 ROWS = {"dataframe_records": [{"amount": 300, "txn_count_7d": 30}, {"amount": 1, "txn_count_7d": 1}]}
 
 
-def environment(tool: str) -> Path:
-    """An environment with a tool's lock text installed, made once; gives its interpreter."""
-    folder = ENVIRONMENTS / f"modelserver-test-{tool}"
-    text = lock(tool)
-    done = folder / "requirements.lock"
-    python = folder / "bin" / "python"
-    if not done.exists() or done.read_text(encoding="utf-8") != text:
-        uv = [sys.executable, "-m", "uv"]
-        subprocess.run([*uv, "venv", "-q", "--clear", "--python", "3.11", str(folder)], check=True)
-        part = folder / "requirements.part"
-        part.write_text(text, encoding="utf-8")
-        install = [*uv, "pip", "install", "-q", "--require-hashes", "--python", str(python), "-r", str(part)]
-        subprocess.run(install, check=True)
-        part.rename(done)
-    return python
+@dataclass(frozen=True)
+class Registry:
+    """A running tracking server, and the interpreter that model servers before it run with."""
+
+    url: str
+    python: Path
 
 
 def free_port() -> int:
@@ -111,10 +101,10 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def registry(tool_env: ToolEnv, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A tracking server with ``fraud`` 1 and 2, and ``blunt`` 1."""
     folder = tmp_path_factory.mktemp("registry")
-    python = environment("mlflow")
+    python = tool_env("mlflow")
     url = f"http://127.0.0.1:{free_port()}"
     server = [
         str(python), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2], "--workers", "1",
@@ -127,13 +117,13 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [str(python), "-c", TRAIN, url], capture_output=True, text=True, cwd=folder, env={**os.environ, **quiet}
         )
         assert train.returncode == 0, train.stderr[-3000:]
-        yield url
+        yield Registry(url, tool_env("modelserver"))
 
 
 class Server:
     """A started model server."""
 
-    def __init__(self, folder: Path, registry: str, **settings: Any) -> None:
+    def __init__(self, folder: Path, registry: Registry, **settings: Any) -> None:
         self.folder = folder
         self.registry = registry
         self.settings = {"endpoint": "fraud", "variant": "champion", "model": "fraud", "capture": {}, **settings}
@@ -146,15 +136,14 @@ class Server:
     def command(self) -> list[str]:
         script = self.folder / "server.py"
         script.write_text(server_script(), encoding="utf-8")
-        python = environment("modelserver")
         return [
-            str(python), str(script), "--port", str(self.port), "--config", str(self.folder / "config.json"),
+            str(self.registry.python), str(script), "--port", str(self.port), "--config", str(self.folder / "config.json"),
             "--captures", str(self.folder / "captures"), "--models", str(self.folder / "models"),
         ]  # fmt: skip
 
     def serve(self, version: int, **settings: Any) -> None:
         self.settings.update(settings)
-        content = {**self.settings, "version": version, "tracking_uri": self.registry}
+        content = {**self.settings, "version": version, "tracking_uri": self.registry.url}
         (self.folder / "config.json").write_text(json.dumps(content))
 
     def ready(self) -> bool:
@@ -172,7 +161,7 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def shared_server(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared_server(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with started(Server(tmp_path_factory.mktemp("server"), registry)) as server:
         yield server
 
@@ -372,7 +361,7 @@ def test_equal_requests_are_answered_from_the_cache_and_captured_still(server: S
     )
 
 
-def test_the_end_answers_what_is_under_way_and_writes_what_was_asked(registry: str, tmp_path: Path) -> None:
+def test_the_end_answers_what_is_under_way_and_writes_what_was_asked(registry: Registry, tmp_path: Path) -> None:
     slow: list[httpx.Response] = []
     flight = 'mlinfra_model_in_flight{endpoint="fraud",variant="champion"} 1.0'
     with started(Server(tmp_path, registry)) as server:
@@ -396,7 +385,7 @@ def test_the_end_answers_what_is_under_way_and_writes_what_was_asked(registry: s
     assert not [path for path in (tmp_path / "models").iterdir() if path.is_dir()]
 
 
-def test_a_server_without_any_model_ends_and_says_why(registry: str, tmp_path: Path) -> None:
+def test_a_server_without_any_model_ends_and_says_why(registry: Registry, tmp_path: Path) -> None:
     server = Server(tmp_path, registry)
     server.serve(99)
     with running(server.command, server.log) as process:

@@ -49,7 +49,8 @@ class Sort:
     ``name`` is in the names of its operations (``Endpoint``: CreateEndpoint …), ``id`` the member that names it, ``arn`` the word
     in its ARN, ``listed`` the member that a list answers with and ``listing`` its operation. ``status`` is the member that tells
     it; ``making`` and ``changing`` are the ways it goes, ``dying`` what is told until it is gone. ``refers`` are
-    members that name other sorts' objects, which must exist. ``missing`` and ``existing`` are the errors (code, message with ``{id}`` and ``{arn}``). Hooks add what the sort does.
+    members that name other sorts' objects, which must exist. ``missing`` and ``existing`` are the errors (code, message with
+    ``{id}`` and ``{arn}``). Hooks add what the sort does.
     """
 
     name: str

@@ -7,12 +7,9 @@ import contextlib
 import hashlib
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .config import Config, TargetConfig
-
-FAILURES = 3
-"""Checks in a row that may get no answer in time until a target counts as unhealthy; a refused connection counts at once."""
 
 
 @dataclass(eq=False)
@@ -24,6 +21,20 @@ class Target:
     failures: int = 0
     turn: float = 0.0
     """Its place in the smooth weighted round robin."""
+    _ill: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def rest(self, seconds: float) -> bool:
+        """Wait before its health is asked again. False, and sooner, if a request finds meanwhile that it does not answer."""
+        self._ill.clear()
+        try:
+            await asyncio.wait_for(self._ill.wait(), seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    def fell_ill(self) -> None:
+        """Have its health asked again soon."""
+        self._ill.set()
 
 
 class Pool:
@@ -47,15 +58,17 @@ class Pool:
         self.wake()
 
     def mark(self, target: Target, answered: bool, *, at_once: bool = False) -> None:
-        """Note how a check or a request ended."""
+        """Note how a check or a request ended. ``at_once``: there is no doubt, as when its connection is refused."""
         before = target.healthy
         target.failures = 0 if answered else target.failures + 1
         if answered:
             target.healthy = True
-        elif at_once or before is not True or target.failures >= FAILURES:
+        elif at_once or before is not True or target.failures >= self.config.health.failures:
             target.healthy = False
         if target.healthy != before:
             target.turn = 0.0
+            if before:
+                target.fell_ill()
             self.wake()
 
     def wake(self) -> None:
@@ -77,7 +90,7 @@ class Pool:
         return bool(self.targets) and not any(t.config.weight and not t.config.shadow for t in self.targets)
 
     def pick(self, key: str | None, without: Collection[Target] = ()) -> Target | None:
-        """The target for the next request, or None while none is healthy."""
+        """The target for the next request, or None while none is healthy. One of weight 0 is never picked."""
         able = [
             target
             for target in self.targets
@@ -99,4 +112,5 @@ class Pool:
 def _affinity(key: str, target: TargetConfig) -> float:
     """Weighted rendezvous: the same key finds the same target, and as many keys a target as its weight says."""
     number = int.from_bytes(hashlib.blake2b(f"{target.name}\0{key}".encode(), digest_size=8).digest(), "big")
-    return -target.weight / math.log((number + 1) / (2**64 + 1))
+    # Half a step up: neither 0 nor, by rounding, 1, whose logarithms cannot be divided by.
+    return -target.weight / math.log((number / 2**11 + 0.5) / 2**53)

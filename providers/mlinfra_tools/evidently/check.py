@@ -56,7 +56,7 @@ def _result(told: dict[str, Any]) -> CheckResult:
     if told["verdict"] == "error":
         return CheckResult(False, f"it cannot tell: {told['sentence']}", told)
     score = f", score {told['score']:.3g} on {told['rows']} rows" if told.get("score") is not None else ""
-    return CheckResult(True, f"verdict {word}{score}: {told['sentence']}", told)
+    return CheckResult(True, f"{word}{score}: {told['sentence']}", told)
 
 
 def _json(answer: httpx.Response) -> dict[str, Any] | None:

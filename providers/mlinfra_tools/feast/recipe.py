@@ -57,7 +57,7 @@ def lower(store: FeatureStore, lowering: Lowering) -> Outputs:
         )
     )
     url = server.urls["http"]
-    lowering.resource(
+    repository = lowering.resource(
         "feast.repository",
         project,
         {
@@ -71,7 +71,8 @@ def lower(store: FeatureStore, lowering: Lowering) -> Outputs:
         after=(server.address,),
     )
     lowering.check("features", "mlinfra_tools.feast.check:read_features", url=url)
-    return {"url": url, "name": project}
+    # By way of the repository: who reads features needs them applied, not just a server that answers.
+    return {"url": repository.ref("url"), "name": project}
 
 
 def _project(name: str) -> str:
@@ -100,8 +101,8 @@ def _seen(where: str, value: Any) -> Any:
     """
     if opaque(value):
         raise fail(
-            "structure-unknown",
-            "Known only after an apply",
+            "value-not-known",
+            "Value not known while planning",
             f"What stands in {where} can only be told by an apply, and Feast's files are made of it before.",
             "Write its keys out; their values may be references.",
         )

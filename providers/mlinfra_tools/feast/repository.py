@@ -209,7 +209,7 @@ class FeastRepository(Resource):
         if not online:
             return None
         held = ", ".join(f"{count:,} of {view}" for view, count in online.items())
-        return f"entities online: {held} (what was pushed is lost; the rest can be materialised again from its sources)"
+        return f"online values (entities: {held}); pushed ones cannot be made again, the rest comes from its sources"
 
     @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 WRAPPER: Final = "produce.py"
 CHECKPOINTS: Final = "checkpoints"
 _PYTHON: Final = re.compile(r"python(3(\.\d+)?)?")
+COMPANIONS: Final = {"scikit-learn": "skops"}
+"""A library → what MLflow's client needs besides it to save its models, and says so only at the end of a run."""
 _QUIET: Final = {
     # Lines reach the log as they are printed, not when a buffer is full.
     "PYTHONUNBUFFERED": "1",
@@ -145,7 +147,14 @@ def _software(training: Training) -> Software:
     own = software("mlflow-client")
     if not training.requirements:
         return own
-    return Software(own.image, (*TOOLS["mlflow-client"].requirements, *training.requirements))
+    named = {_distribution(requirement) for requirement in training.requirements if not opaque(requirement)}
+    besides = [more for library, more in COMPANIONS.items() if library in named and more not in named]
+    return Software(own.image, (*TOOLS["mlflow-client"].requirements, *training.requirements, *besides))
+
+
+def _distribution(requirement: str) -> str:
+    """The name of what a requirement asks for, as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]).lower()
 
 
 def _command(

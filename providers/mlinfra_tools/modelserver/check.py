@@ -18,14 +18,19 @@ TIMEOUT = 20.0
 
 
 def predict(
-    url: str, variants: Mapping[str, str], versions: Mapping[str, Any], transport: httpx.BaseTransport | None = None
+    url: str,
+    variants: Mapping[str, str],
+    versions: Mapping[str, Any],
+    token: str | None = None,
+    transport: httpx.BaseTransport | None = None,
 ) -> CheckResult:
     """Ask for a prediction of the model's own example through ``url``.
 
     ``variants`` and ``versions`` map a variant's name to its own URL and to the version that it should serve.
-    ``transport`` takes the place of the network in tests.
+    ``token`` is what requests must carry. ``transport`` takes the place of the network in tests.
     """
-    with httpx.Client(timeout=TIMEOUT, transport=transport, trust_env=False) as http:
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    with httpx.Client(timeout=TIMEOUT, transport=transport, trust_env=False, headers=headers) as http:
         try:
             for name, address in variants.items():
                 wrong = _not_in_force(http, address, str(versions[name]))

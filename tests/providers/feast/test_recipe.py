@@ -97,7 +97,8 @@ def test_a_store_is_a_volume_a_server_and_a_repository() -> None:
     assert fields["online"] is True
     assert fields["materialise"] == {"on_apply": True, "every": 60.0}
     assert {reference.address for reference in references(fields)} == {after[0], "storage.lake/folder.lake"}
-    assert outputs == {"url": fields["url"], "name": "card_fraud"}
+    applied = ref("feature_store.card-fraud/repository.card_fraud", "url")
+    assert outputs == {"url": applied, "name": "card_fraud"}
     assert lowering.checks == [("features", "mlinfra_tools.feast.check:read_features", {"url": fields["url"]})]
     assert lowering.notes == []
     assert set(lowering.offered) == {"volume"}

@@ -271,7 +271,8 @@ def test_a_file_of_somebody_else_is_not_taken(bench: Bench) -> None:
 def test_what_a_killed_writer_left_is_cleaned_up(bench: Bench) -> None:
     file = bench.subject("local.file", path="a.txt", content="x")
     file.apply()
-    (bench.root / ".a.txt.0123abcd.tmp").write_text("half")
+    (bench.root / ".a.txt.mlinfra-new").write_text("half")
+    (bench.work / "marks" / ".0123.json.mlinfra-new").write_text("half")
     file.delete(file.id)
     assert files_left(bench.root) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,41 @@ def test_secrets_come_from_each_of_their_sources(shop: Shop, monkeypatch: pytest
     assert {path.name: path.read_text() for path in (shop.work / "secrets").iterdir()} == secrets
     shop.apply(destroy=True)
     assert shop.left() == ["licence"]
+
+
+def test_what_was_deleted_outside_and_then_moved_leaves_nothing(shop: Shop) -> None:
+    def resources(folder: str) -> dict[str, dict[str, object]]:
+        return {
+            "lake": {"type": "local.folder", "path": f"{folder}/deep/lake"},
+            "note": {"type": "local.file", "path": f"{folder}/deep/note", "content": "x"},
+            "token": {"type": "local.secret_file", "path": f"{folder}/deep/token", "generate": {"length": 8}},
+        }
+
+    shop.write(resource=resources("a"))
+    shop.apply()
+    shutil.rmtree(shop.root / "a")
+    assert shop.lines() == [
+        "update resource.lake: deleted → made again",
+        "update resource.note: deleted → written again",
+        "update resource.token: deleted → made again",
+    ]
+    shop.write(resource=resources("b"))
+    shop.apply()
+    assert shop.plan().empty
+    assert not (shop.root / "a").exists()
+    shop.apply(destroy=True)
+    assert shop.left() == []
+
+
+def test_a_secret_that_is_made_again_reaches_what_uses_it(shop: Shop) -> None:
+    token = {"type": "local.secret_file", "path": "token", "generate": {"length": 20}}
+    note = {"type": "local.file", "path": "note", "content": "token=${resource.token.value}", "mode": "0600"}
+    shop.write(resource={"token": token, "note": note})
+    shop.apply()
+    before = (shop.root / "token").read_text()
+    (shop.root / "token").unlink()
+    shop.apply()
+    after = (shop.root / "token").read_text()
+    assert after != before
+    assert (shop.root / "note").read_text() == f"token={after}"
+    assert shop.plan().empty

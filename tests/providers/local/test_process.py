@@ -246,6 +246,16 @@ def test_a_port_that_is_taken_names_who_holds_it(bench: Bench) -> None:
     assert server(bench, ports={"http": number}).apply()["bound"] == {"http": number}
 
 
+def test_a_port_that_another_process_of_ours_holds_names_it(bench: Bench) -> None:
+    number = server(bench).apply()["bound"]["http"]
+    other = bench.subject(
+        "local.process", "resource.y", **{**server(bench).wanted, "name": "api", "ports": {"http": number}}
+    )
+    with pytest.raises(ProviderError, match="which mlinfra runs as web"):
+        other.apply()
+    assert len(marked(bench)) == 1
+
+
 def test_two_processes_get_two_ports(bench: Bench) -> None:
     one = server(bench)
     two = bench.subject("local.process", "resource.y", **{**one.wanted, "name": "web2"})

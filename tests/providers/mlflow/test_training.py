@@ -98,7 +98,24 @@ def test_the_software_is_the_client_s_and_the_user_s() -> None:
     assert job().software.lock
     with_more = job(requirements=["scikit-learn", "pandas>=2"]).software
     assert not with_more.lock
-    assert with_more.requirements == (*TOOLS["mlflow-client"].requirements, "scikit-learn", "pandas>=2")
+    client = TOOLS["mlflow-client"].requirements
+    assert with_more.requirements == (*client, "scikit-learn", "pandas>=2", "skops")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "besides"),
+    [
+        (["scikit_learn>=1.5"], ["skops"]),
+        (["Scikit.Learn[x]"], ["skops"]),
+        (["scikit-learn @ https://x"], ["skops"]),
+        (["scikit-learn", "skops==0.13"], []),
+        (["scikit-learn-extra"], []),
+        ([ref("storage.lake/folder.folder", "url")], []),
+    ],
+)
+def test_what_mlflow_needs_to_save_a_library_s_models_is_there(wanted: list[str], besides: list[str]) -> None:
+    client = TOOLS["mlflow-client"].requirements
+    assert job(requirements=wanted).software.requirements == (*client, *wanted, *besides)
 
 
 # -- the command ------------------------------------------------------------------------------------------------------

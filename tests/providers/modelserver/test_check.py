@@ -38,7 +38,9 @@ class Endpoint:
 
 
 def check(endpoint: Endpoint, url: str = "http://route", version: Any = "3") -> tuple[bool, str]:
-    result = predict(url, {"champion": "http://variant"}, {"champion": version}, httpx.MockTransport(endpoint))
+    result = predict(
+        url, {"champion": "http://variant"}, {"champion": version}, transport=httpx.MockTransport(endpoint)
+    )
     return result.passed, result.summary
 
 
@@ -73,3 +75,23 @@ def test_a_model_without_an_example_passes_when_it_serves() -> None:
 
 def test_who_does_not_answer_is_named() -> None:
     assert check(Endpoint(), url="http://down") == (False, "http://down/example does not answer: connection refused")
+
+
+def test_the_token_is_carried_and_never_told() -> None:
+    seen: list[str | None] = []
+    endpoint = Endpoint()
+
+    def ask(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers.get("authorization"))
+        if seen[-1] != "Bearer sesame":
+            return httpx.Response(401, json={"message": "a token, please"})
+        return endpoint(request)
+
+    result = predict(
+        "http://route", {"champion": "http://variant"}, {"champion": "3"}, "sesame", httpx.MockTransport(ask)
+    )
+    assert result.passed
+    assert len(seen) == 3
+    assert "sesame" not in f"{result.summary} {result.detail}"
+    without = predict("http://route", {}, {}, None, httpx.MockTransport(ask))
+    assert (without.passed, without.summary) == (False, "no example to ask with: 401 a token, please")

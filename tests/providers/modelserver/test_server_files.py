@@ -17,7 +17,7 @@ from mlinfra_tools.modelserver.server.folders import own_folder
 from mlinfra_tools.modelserver.server.http import Gone, Request, Response, Routes, request_of
 
 WHOLE = """{"endpoint": "fraud", "variant": "champion", "model": "fraud", "version": 3, "tracking_uri": "http://r",
- "capture": {"sample": 0.5, "days": 7, "max_bytes": 100}, "cache": {"ttl": 60}, "batching": {"max_rows": 8}}"""
+ "capture": {"sample": 0.5, "keep": 7, "max_bytes": 100}, "cache": {"ttl": 60}, "batching": {"max_rows": 8}}"""
 
 
 def test_a_configuration_is_read_with_its_defaults() -> None:
@@ -26,7 +26,11 @@ def test_a_configuration_is_read_with_its_defaults() -> None:
     assert config.capture == Capture(0.5, 7, 100)
     assert config.cache == Cache(60.0, 1024)
     assert config.batching == Batching(8, 0.01)
-    assert config.source == ("http://r", "fraud", "3")
+    assert config.source == ("http://r", "", "fraud", "3")
+    packed = parse('{"model": "fraud", "version": "1f", "artifact": "/models/fraud", "cache": {"ttl": "0.5"}}')
+    assert packed.source == ("", "/models/fraud", "fraud", "1f")
+    # A value that was put into a text is text.
+    assert packed.cache == Cache(0.5)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +40,12 @@ def test_a_configuration_is_read_with_its_defaults() -> None:
         ("3", "must be an object"),
         ('{"model": "m", "tracking_uri": "u"}', '"version" is missing'),
         ('{"model": "m", "version": "1", "tracking_uri": "u", "cache": {"tll": 3}}', 'unknown key "cache.tll"'),
-        ('{"model": "m", "version": "1", "tracking_uri": "u", "cache": {"ttl": "3"}}', '"cache.ttl" must be a number'),
+        (
+            '{"model": "m", "version": "1", "tracking_uri": "u", "cache": {"ttl": "soon"}}',
+            '"cache.ttl" must be a number',
+        ),
+        ('{"model": "m", "version": "1"}', 'exactly one of "tracking_uri" and "artifact"'),
+        ('{"model": "m", "version": "1", "tracking_uri": "u", "artifact": "/a"}', "exactly one"),
         ('{"model": "m", "version": null, "tracking_uri": "u"}', '"version" must be text'),
     ],
 )

@@ -14,6 +14,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from http.client import HTTPException
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -145,14 +146,14 @@ class Webhook:
 
         Errors: OSError if it does not answer or does not take it.
         """
-        data = json.dumps(body).encode()
-        request = Request(self._url, data, {"content-type": "application/json", "user-agent": "mlinfra-monitor"})
+        headers = {"content-type": "application/json", "user-agent": "mlinfra-monitor"}
         proxies = [ProxyHandler({})] if _is_loopback(urlsplit(self._url).hostname) else []
         try:
+            request = Request(self._url, json.dumps(body).encode(), headers)
             with build_opener(*proxies, _NoRedirects).open(request, timeout=ANSWER_SECONDS) as answer:
                 answer.read(1)
-        except ValueError as error:  # not even a URL
-            raise OSError("it is no URL") from error
+        except (ValueError, HTTPException) as error:  # not even a URL, or an answer that is not HTTP
+            raise OSError(f"it cannot be told: {type(error).__name__}") from error
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -166,8 +166,9 @@ class Watch:
         runs, state = self._archive.runs, self._archive.state
         if runs and runs[-1].question != self._config.question:
             return datetime.fromisoformat(runs[-1].began)
-        # A clock that was set back must not keep the monitor still until the old time comes again.
-        last = min(datetime.fromisoformat(runs[-1].began), self._clock()) if runs else None
+        last = datetime.fromisoformat(runs[-1].began) if runs else None
+        if last is not None and last > self._clock():
+            return self._clock()  # a clock that was set back must not keep it still until the old time comes again
         return next_look(self._config.every, self._config.cron, last, datetime.fromisoformat(state.since))
 
     def _reload(self) -> None:
@@ -264,9 +265,8 @@ class Watch:
                 event = "breach" if state.told else "recovered"
                 state.notice = {"body": self._notice(event, run), "tries": 0, "at": moment.isoformat()}
         if run.verdict == BREACH and state.streak.alarm and self._then is not None and not self._then.running:
-            cooling = state.then_at and moment - datetime.fromisoformat(state.then_at) < timedelta(
-                seconds=self._config.cooldown
-            )
+            passed = (moment - datetime.fromisoformat(state.then_at)).total_seconds() if state.then_at else -1.0
+            cooling = 0 <= passed < self._config.cooldown
             if not cooling:
                 problem = self._then.start()
                 state.then_at, state.then_starts = moment.isoformat(), state.then_starts + 1

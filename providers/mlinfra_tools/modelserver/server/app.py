@@ -11,11 +11,14 @@
 ``/v2`` ``/v2/health/…`` ``/v2/models/…``     Open Inference Protocol
 ============================================  =======================================================================
 
+Where there is a token, all but what tells health asks for the header ``Authorization: Bearer TOKEN``.
+
 Must not load models or touch files.
 """
 
 from __future__ import annotations
 
+import hmac
 import logging
 import zlib
 from collections.abc import Callable
@@ -28,13 +31,15 @@ from . import openinference
 from .cache import key
 from .deployment import Deployment, Serving
 from .errors import ModelError, NotLoaded, RequestError, brief
-from .http import Gone, Receive, Request, Response, Routes, Scope, Send, json_response, request_of, send
+from .http import Gone, Receive, Request, Response, Routes, Scope, Send, discard, json_response, request_of, send
 from .inputs import Parsed, parse_invocation, read_json
 from .metrics import CONTENT_TYPE, Metrics
 from .model import Answer
 
 log = logging.getLogger("modelserver")
 SERVER = "mlinfra-modelserver"
+OPEN = frozenset({"/ping", "/health", "/ready", "/v2/health/live", "/v2/health/ready"})
+"""Paths that tell health, and answer without a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,16 @@ class Done:
 
 
 class App:
-    """The application. ``tool_version`` gives the version of MLflow (on first use, since it is slow to import)."""
+    """The application. ``tool_version`` gives the version of MLflow (on first use, since it is slow to import); ``token`` is
+    what requests must carry."""
 
-    def __init__(self, deployment: Deployment, metrics: Metrics, tool_version: Callable[[], str]) -> None:
+    def __init__(
+        self, deployment: Deployment, metrics: Metrics, tool_version: Callable[[], str], token: str | None = None
+    ) -> None:
         self._deployment = deployment
         self._metrics = metrics
         self._tool_version = tool_version
+        self._token = token
         model, version = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
         table = {
             ("POST", "/invocations"): self._invocations,
@@ -102,6 +111,8 @@ class App:
     async def _answered(self, scope: Scope, receive: Receive) -> Response:
         path = scope["path"]
         try:
+            if path not in OPEN and not self._may_ask(scope):
+                return await self._unauthorised(path, receive)
             handler, parts = self._routes.find(scope["method"], path)
             request = request_of(scope, parts, receive)
             response = await handler(request)
@@ -112,6 +123,22 @@ class App:
             response.headers["retry-after"] = "1"
             return response
         response.headers.setdefault("x-request-id", request.id)
+        return response
+
+    def _may_ask(self, scope: Scope) -> bool:
+        if self._token is None:
+            return True
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        scheme, _, token = given.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token.encode())
+
+    async def _unauthorised(self, path: str, receive: Receive) -> Response:
+        # The body is read to its end, so that whoever still sends it gets the answer instead of a broken connection.
+        await discard(receive)
+        if path == "/invocations" or path.endswith("/infer"):
+            self._metrics.request("v2" if path.startswith("/v2") else "invocations", "", 401, 0.0)
+        response = refusal(path, 401, "this endpoint asks for a token: send the header Authorization: Bearer TOKEN")
+        response.headers["www-authenticate"] = "Bearer"
         return response
 
     # -- predictions --------------------------------------------------------------------------------------------------
@@ -210,7 +237,10 @@ class App:
 
     async def _ready(self, request: Request) -> Response:
         status = self._deployment.status()
-        return json_response(status, {"ready": 200, "loading": 503, "failed": 500}[status["state"]])
+        code = {"ready": 200, "loading": 503, "failed": 500}[status["state"]]
+        # Reasons may name places: they are for those who have the token, at /config.
+        told = status if self._token is None else {name: status[name] for name in ("state", "wanted", "in_force")}
+        return json_response(told, code)
 
     async def _config(self, request: Request) -> Response:
         return json_response(self._deployment.status())
@@ -293,5 +323,10 @@ def refusal(path: str, status: int, message: str) -> Response:
     """An error in the words of the protocol that the path belongs to."""
     if path.startswith("/v2"):
         return json_response({"error": message}, status)
-    codes = {404: "RESOURCE_DOES_NOT_EXIST", 500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE"}
+    codes = {
+        401: "UNAUTHENTICATED",
+        404: "RESOURCE_DOES_NOT_EXIST",
+        500: "INTERNAL_ERROR",
+        503: "TEMPORARILY_UNAVAILABLE",
+    }
     return json_response({"error_code": codes.get(status, "BAD_REQUEST"), "message": message}, status)

@@ -2,17 +2,20 @@
 
 Answers never wait for it: requests are queued, and a thread makes their rows and writes them within half a second. Lines
 are appended whole, so that a process that is killed loses at most what is queued, and a reader meets at most one cut
-line. Must not decide what is in a row.
+line. Replicas of a variant write the same file, one at a time: each holds a lock on it while it writes. Must not decide
+what is in a row.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ Rows = Callable[[], Sequence[Row]]
 FLUSH_SECONDS = 0.5
 QUEUE_ROWS = 100_000
 TIDY_SECONDS = 600.0
+DAYS = "????-??-??.jsonl"
 
 
 def now() -> datetime:
@@ -34,14 +38,16 @@ def now() -> datetime:
 class CaptureFiles:
     """Writes captured rows below ``folder``. `offer` may be called from any thread; `close` writes what is queued.
 
+    Files go ``keep`` seconds after their day, those of variants beside it too, which may have nobody else left to do it.
+
     ``dropped`` counts rows that were lost because the disk was slower than the requests, or full.
     """
 
-    def __init__(self, folder: Path, *, days: float, max_bytes: int, clock: Callable[[], datetime] = now) -> None:
+    def __init__(self, folder: Path, *, keep: float, max_bytes: int, clock: Callable[[], datetime] = now) -> None:
         self.folder = folder
         self.dropped = 0
         self.written = 0
-        self._days = days
+        self._keep = keep
         self._max_bytes = max_bytes
         self._clock = clock
         self._queue: deque[tuple[int, Rows]] = deque()
@@ -57,9 +63,9 @@ class CaptureFiles:
         self._thread = threading.Thread(target=self._loop, name="capture", daemon=True)
         self._thread.start()
 
-    def limits(self, *, days: float, max_bytes: int) -> None:
+    def limits(self, *, keep: float, max_bytes: int) -> None:
         """New retention, in force from the next clean-up on."""
-        self._days, self._max_bytes, self._tidied = days, max_bytes, None
+        self._keep, self._max_bytes, self._tidied = keep, max_bytes, None
 
     def offer(self, count: int, rows: Rows) -> None:
         """Queue ``count`` rows, which ``rows`` makes later, in the writing thread; drops them if too many wait."""
@@ -112,9 +118,11 @@ class CaptureFiles:
         data = "".join(map(_lines, taken)).encode("utf-8", "replace")
         try:
             file = self._open(f"{moment:%Y-%m-%d}")
-            done = 0
-            while done < len(data):
-                done += os.write(file, data[done:])
+            with _held(file):
+                _end_line(file)
+                done = 0
+                while done < len(data):
+                    done += os.write(file, data[done:])
         except OSError:
             self.dropped += count
             self._shut()
@@ -129,10 +137,6 @@ class CaptureFiles:
         path = self._path(day)
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         self._day = day
-        size = os.fstat(self._file).st_size
-        # A killed process or a full disk may have left half a line: end it, so that it spoils no other.
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
-            os.write(self._file, b"\n")
         return self._file
 
     def _shut(self) -> None:
@@ -149,18 +153,43 @@ class CaptureFiles:
         self._tidied = moment
         if not self.folder.is_dir():
             return
-        oldest = f"{moment - timedelta(days=self._days):%Y-%m-%d}"
+        oldest = f"{moment - timedelta(seconds=self._keep):%Y-%m-%d}"
         today = f"{moment:%Y-%m-%d}"
-        sizes = {path: path.stat().st_size for path in sorted(self.folder.glob("????-??-??.jsonl"))}
-        total = sum(sizes.values())
-        for path, size in sizes.items():
-            if path.stem != today and (path.stem < oldest or total > self._max_bytes):
+        for path in self.folder.parent.glob(f"*/{DAYS}"):
+            if path.stem < oldest:
                 path.unlink(missing_ok=True)
-                total -= size
-        full = total > self._max_bytes
+        total = kept = 0
+        for path in sorted(self.folder.glob(DAYS), reverse=True):
+            with contextlib.suppress(FileNotFoundError):  # another replica tidies too
+                size = path.stat().st_size
+                total += size
+                if path.stem != today and total > self._max_bytes:
+                    path.unlink()
+                else:
+                    kept += size
+        full = kept > self._max_bytes
         if full and not self._full:
             log.warning("capture pauses: today's file has more than %d bytes", self._max_bytes)
         self._full = full
+
+
+@contextlib.contextmanager
+def _held(file: int) -> Iterator[None]:
+    """The only one to write to a file; where the file system knows no locks, one of perhaps several."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _end_line(file: int) -> None:
+    """End half a line that a killed process or a full disk has left, so that it spoils no other."""
+    size = os.fstat(file).st_size
+    if size and os.pread(file, 1, size - 1) != b"\n":
+        os.write(file, b"\n")
 
 
 def _lines(item: tuple[int, Rows]) -> str:

@@ -3,8 +3,10 @@
 ::
 
     {"endpoint": "fraud", "variant": "champion", "model": "fraud", "version": "3", "tracking_uri": "http://127.0.0.1:5000",
-     "capture": {"sample": 1.0, "days": 30, "max_bytes": 1073741824}, "cache": {"ttl": 60, "entries": 1024},
+     "capture": {"sample": 1.0, "keep": 2592000, "max_bytes": 1073741824}, "cache": {"ttl": 60, "entries": 1024},
      "batching": {"max_rows": 64, "max_wait": 0.01}, "max_body": 10485760}
+
+The model comes from the registry at ``tracking_uri``, or from the folder ``artifact``: one of the two must be there.
 
 ``capture``, ``cache`` and ``batching`` are off where they are absent or null. Times are seconds, sizes bytes.
 """
@@ -21,11 +23,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """``sample`` is the share of requests that is kept (0 to 1); files go after ``days``, or, oldest first, when a
-    variant's files exceed ``max_bytes``."""
+    """``sample`` is the share of requests that is kept (0 to 1); files go ``keep`` seconds after their day, or, oldest first,
+    when a variant's files exceed ``max_bytes``."""
 
     sample: float = 1.0
-    days: float = 30.0
+    keep: float = 2_592_000.0
     max_bytes: int = 1 << 30
 
 
@@ -51,7 +53,8 @@ class Config:
 
     model: str
     version: str
-    tracking_uri: str
+    tracking_uri: str = ""
+    artifact: str = ""
     endpoint: str = ""
     variant: str = ""
     capture: Capture | None = None
@@ -61,9 +64,9 @@ class Config:
     """Bytes that a request's body may have."""
 
     @property
-    def source(self) -> tuple[str, str, str]:
+    def source(self) -> tuple[str, str, str, str]:
         """What decides which model is loaded."""
-        return (self.tracking_uri, self.model, self.version)
+        return (self.tracking_uri, self.artifact, self.model, self.version)
 
 
 def parse(text: str) -> Config:
@@ -81,7 +84,10 @@ def parse(text: str) -> Config:
             key: _typed(parts[key], value, f"{key}.") if key in parts and value is not None else value
             for key, value in raw.items()
         }
-    return _typed(Config, raw, "")
+    config = _typed(Config, raw, "")
+    if bool(config.tracking_uri) == bool(config.artifact):
+        raise ValueError('exactly one of "tracking_uri" and "artifact" must be there')
+    return config
 
 
 def _typed(type_: type[T], raw: Any, prefix: str) -> T:
@@ -102,6 +108,8 @@ def _typed(type_: type[T], raw: Any, prefix: str) -> T:
 
 
 def _scalar(type_: str, value: Any, name: str) -> Any:
+    if type_ in ("float", "int") and isinstance(value, str):
+        value = _number(value)  # a value that was put into a text comes as text
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if type_ == "str":
         # A version comes as a number where the file was made from a value of that type.
@@ -113,3 +121,10 @@ def _scalar(type_: str, value: Any, name: str) -> Any:
     else:
         return value
     raise ValueError(f'"{name}" must be {"text" if type_ == "str" else "a number, 0 or more"}, not {value!r}')
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text

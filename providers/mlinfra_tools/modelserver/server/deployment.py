@@ -274,13 +274,13 @@ class Deployment:
     def _capturing(self, config: Config) -> CaptureFiles | None:
         if config.capture is None or self._captures is None:
             return None
-        days, size = config.capture.days, config.capture.max_bytes
+        keep, size = config.capture.keep, config.capture.max_bytes
         if self._capture is None:
             folder = self._captures / Path(config.variant or "default").name
-            self._capture = files = CaptureFiles(folder, days=days, max_bytes=size)
+            self._capture = files = CaptureFiles(folder, keep=keep, max_bytes=size)
             self._watcher.watch_capture(lambda: (files.written, files.dropped))
         else:
-            self._capture.limits(days=days, max_bytes=size)
+            self._capture.limits(keep=keep, max_bytes=size)
         return self._capture
 
 

@@ -80,6 +80,19 @@ def request_of(scope: Scope, path: Mapping[str, str], receive: Receive) -> Reque
     return Request(scope["method"], headers, path, known, receive)
 
 
+async def discard(receive: Receive) -> None:
+    """Read a body to its end and keep none of it.
+
+    Errors: Gone.
+    """
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        if not message.get("more_body"):
+            return
+
+
 class Routes:
     """Methods and path patterns (``/v2/models/{model}``) to handlers."""
 

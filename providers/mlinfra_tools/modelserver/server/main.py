@@ -1,4 +1,4 @@
-"""Starts the server: ``--host --port --config FILE [--captures FOLDER] [--models FOLDER]``.
+"""Starts the server: ``--host --port --config FILE [--captures FOLDER] [--models FOLDER] [--token-file FILE]``.
 
 Ends with 1 if the first model cannot be loaded. SIGTERM: no new requests, those under way are answered, captured rows
 are written. Must not import what is slow: the port is open at once, the model comes after.
@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--captures", type=Path)
     parser.add_argument("--models", type=Path, help="folder for downloaded models")
+    parser.add_argument("--token-file", type=Path, help="file with the token that requests must carry")
     parser.add_argument("--grace", type=int, default=30, help="seconds for requests under way at the end")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -56,6 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         log.error("%s: %s", options.config, error)
         return 1
+    try:
+        token = read_token(options.token_file) if options.token_file else None
+    except (OSError, ValueError) as error:
+        log.error("%s: %s", options.token_file, error)
+        return 1
     reasons: list[str] = []
 
     def fatal(reason: str) -> None:
@@ -67,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         deployment = Deployment(
             options.config, lambda wanted: load(wanted, models), metrics, captures=options.captures, fatal=fatal
         )
-        app: Any = App(deployment, metrics, tool_version)
+        app: Any = App(deployment, metrics, tool_version, token)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -83,6 +89,17 @@ def main(arguments: list[str] | None = None) -> int:
         )
         server.run()
     return 1 if reasons or not server.started else 0
+
+
+def read_token(file: Path) -> str:
+    """The token in a file, without a line break at its end.
+
+    Errors: OSError, ValueError if there is none.
+    """
+    token = file.read_text("utf-8").rstrip("\r\n")
+    if not token:
+        raise ValueError("the file with the token is empty")
+    return token
 
 
 def tool_version() -> str:

@@ -154,25 +154,36 @@ class PyfuncModel:
 
 
 def load(config: Config, folder: Path) -> PyfuncModel:
-    """Fetch a version from the registry into a new folder below ``folder`` and load it. Blocks for seconds.
+    """Copy a version from its registry or folder to a new folder below ``folder`` and load it. Blocks for seconds.
 
     Errors: whatever MLflow or the model's own code raises.
     """
-    import mlflow.artifacts
     import mlflow.pyfunc
 
-    mlflow.set_tracking_uri(config.tracking_uri)
-    mlflow.set_registry_uri(config.tracking_uri)
     folder.mkdir(parents=True, exist_ok=True)
     target = Path(tempfile.mkdtemp(prefix=f"{config.version}-", dir=folder))
     try:
-        uri = f"models:/{config.model}/{config.version}"
         (target / "model").mkdir()
-        local = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target / "model")))
+        local = _copied(config, target / "model") if config.artifact else _fetched(config, target / "model")
         return PyfuncModel(mlflow.pyfunc.load_model(str(local)), config, local)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
+
+
+def _fetched(config: Config, target: Path) -> Path:
+    import mlflow.artifacts
+
+    mlflow.set_tracking_uri(config.tracking_uri)
+    mlflow.set_registry_uri(config.tracking_uri)
+    uri = f"models:/{config.model}/{config.version}"
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(target)))
+
+
+def _copied(config: Config, target: Path) -> Path:
+    # Loaded from a copy: a library may read its files later, when the next version's stand there.
+    shutil.copytree(config.artifact, target, dirs_exist_ok=True)
+    return target
 
 
 def jsonable(value: Any) -> Any:
