@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mlinfra.sdk.fields import COMPUTED, REPLACE, WRITE_ONLY
 from mlinfra.sdk.resource import Created, Fields, Known, Operation
@@ -71,6 +71,7 @@ class KmsKey(Tagged):
                 "key_id": told["KeyId"],
                 "arn": told["Arn"],
                 "enable_key_rotation": False,
+                "deletion_window_in_days": known.fields.get("deletion_window_in_days"),
             }
             if told.get("KeySpec", SYMMETRIC) == SYMMETRIC and told["Enabled"]:
                 live["enable_key_rotation"] = client.call("kms", "GetKeyRotationStatus", KeyId=known.id)[
@@ -183,10 +184,17 @@ class KmsAlias(AwsResource):
     type: ClassVar[str] = "aws.kms_alias"
     noun: ClassVar[str] = "key alias"
 
-    name: Annotated[str, REPLACE] = Field(pattern=r"^alias/(?!aws/)[a-zA-Z0-9/_-]{1,250}$")
+    name: Annotated[str, REPLACE] = Field(pattern=r"^alias/[a-zA-Z0-9/_-]{1,250}$")
     """Its name, with ``alias/`` before it."""
     target_key_id: str
     """The id of the key."""
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, value: str) -> str:
+        if value.startswith("alias/aws/"):
+            raise ValueError("names that begin with alias/aws/ are those of AWS")
+        return value
 
     def object_id(self) -> str:
         return self.name

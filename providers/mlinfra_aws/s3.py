@@ -107,7 +107,7 @@ class S3Bucket(Tagged):
     noun: ClassVar[str] = "bucket"
     holds_data: ClassVar[bool] = True
 
-    bucket: Annotated[str, REPLACE] = Field(pattern=r"^(?!xn--|sthree-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    bucket: Annotated[str, REPLACE] = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
     """Its name, unique in the world."""
     object_lock_enabled: Annotated[bool, REPLACE] = False
     """Whether objects can be locked against deletion."""

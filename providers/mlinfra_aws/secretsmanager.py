@@ -77,12 +77,12 @@ class Secret(Tagged):
 
     @classmethod
     def look(cls, client: AwsClient, known: Sequence[Known]) -> Mapping[str, Fields | None]:
-        return {item.address: cls._one(client, item.id) for item in known}
+        return {item.address: cls._one(client, item) for item in known}
 
     @classmethod
-    def _one(cls, client: AwsClient, id: str) -> Fields | None:
+    def _one(cls, client: AwsClient, known: Known) -> Fields | None:
         try:
-            told = client.call("secretsmanager", "DescribeSecret", SecretId=id)
+            told = client.call("secretsmanager", "DescribeSecret", SecretId=known.id)
             if told.get("DeletedDate") is not None:
                 return None
             live: Fields = {
@@ -91,12 +91,16 @@ class Secret(Tagged):
                 "kms_key_id": told.get("KmsKeyId"),
                 "arn": told["ARN"],
                 "tags": shown(unpaired(told.get("Tags", []))),
+                # No call tells it, and the delete needs it.
+                "recovery_window_in_days": known.fields.get("recovery_window_in_days"),
             }
         except AwsError as error:
             missing(error)
             return None
         try:
-            live["secret_string"] = client.call("secretsmanager", "GetSecretValue", SecretId=id).get("SecretString")
+            live["secret_string"] = client.call("secretsmanager", "GetSecretValue", SecretId=known.id).get(
+                "SecretString"
+            )
         except AwsError as error:
             missing(error)  # it has no value yet
         return live
@@ -163,12 +167,13 @@ class Secret(Tagged):
 
     @classmethod
     def delete(cls, client: AwsClient, known: Known, op: Operation) -> None:
-        days = known.fields.get("recovery_window_in_days", 7)
+        days = known.fields.get("recovery_window_in_days")
+        days = 7 if days is None else days
         how: dict[str, Any] = {"RecoveryWindowInDays": int(days)} if days else {"ForceDeleteWithoutRecovery": True}
         try:
             client.call("secretsmanager", "DeleteSecret", op=op, SecretId=known.id, **how)
         except AwsError as error:
-            if "scheduled for deletion" not in error.text and "marked for deletion" not in error.text:
+            if error.code != "InvalidRequestException" or cls._one(client, known) is not None:
                 missing(error)
 
     @classmethod

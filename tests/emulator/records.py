@@ -88,6 +88,8 @@ class Registry:
     """The attribute of the response object that is the backend."""
     namespace: str
     """The service's word in ARNs."""
+    error: type[ServiceException]
+    """The exception of moto's own module for the service: it looks its codes up in that service's model."""
     sorts: dict[str, Sort] = field(default_factory=dict)
     endings: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     """(sort, name) → how its next way ends instead, and the reason: told by tests."""
@@ -141,7 +143,7 @@ class Registry:
 
     def _error(self, told: tuple[str, str], sort: Sort, name: str, response: Any) -> ServiceException:
         code, text = told
-        return ServiceException(code, text.format(id=name, noun=sort.noun, arn=self._arn(sort, name, response)))
+        return self.error(code, text.format(id=name, noun=sort.noun, arn=self._arn(sort, name, response)))
 
     def _arn(self, sort: Sort, name: str, response: Any) -> str:
         account, region = response.current_account, response.region

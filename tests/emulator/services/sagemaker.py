@@ -10,16 +10,16 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.core.resource_tagging import TaggedResource
 from moto.iam.models import iam_backends
+from moto.sagemaker.exceptions import SagemakerClientError
 from moto.sagemaker.models import SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
 
 from ..records import Record, Registry, Sort, all_records
 from . import before, operation
 
-SAGEMAKER = Registry("sagemaker", SageMakerResponse, "sagemaker_backend", "sagemaker")
+SAGEMAKER = Registry("sagemaker", SageMakerResponse, "sagemaker_backend", "sagemaker", SagemakerClientError)
 BY_NOW = {"uses": 0}
 """How often a role that was made is not assumable yet: set by tests with `roles_take`."""
 
@@ -45,10 +45,10 @@ def _assumed(response: Any) -> None:
             "'sagemaker.amazonaws.com' to assume the role."
         )
         if role is None:
-            raise ServiceException("ValidationException", told)
+            raise SagemakerClientError("ValidationException", told)
         role.mlinfra_uses = getattr(role, "mlinfra_uses", 0) + 1
         if role.mlinfra_uses <= BY_NOW["uses"]:
-            raise ServiceException("ValidationException", told)
+            raise SagemakerClientError("ValidationException", told)
 
 
 # -- sorts ---------------------------------------------------------------------------------------------------------------
@@ -108,11 +108,11 @@ def _group_made(record: Record, response: Any) -> None:
     names = {one["FeatureName"] for one in record.members["FeatureDefinitions"]}
     for member in ("RecordIdentifierFeatureName", "EventTimeFeatureName"):
         if record.members[member] not in names:
-            raise ServiceException("ValidationException", f"{member} must be one of the feature definitions")
+            raise SagemakerClientError("ValidationException", f"{member} must be one of the feature definitions")
     if not (
         record.members.get("OnlineStoreConfig", {}).get("EnableOnlineStore") or record.members.get("OfflineStoreConfig")
     ):
-        raise ServiceException("ValidationException", "At least one of online and offline store must be enabled")
+        raise SagemakerClientError("ValidationException", "At least one of online and offline store must be enabled")
     offline = record.members.get("OfflineStoreConfig")
     if offline:
         stamp = int(record.members["CreationTime"].timestamp())
@@ -143,13 +143,13 @@ def _group_changed(record: Record, response: Any) -> None:
     names = {one["FeatureName"] for one in now["FeatureDefinitions"]}
     twice = [one["FeatureName"] for one in added if one["FeatureName"] in names]
     if twice:
-        raise ServiceException("ValidationException", f"Feature {twice[0]} already exists in the feature group")
+        raise SagemakerClientError("ValidationException", f"Feature {twice[0]} already exists in the feature group")
     record.pending = {"FeatureDefinitions": [*now["FeatureDefinitions"], *added]}
     if asked.get("ThroughputConfig"):
         record.pending["ThroughputConfig"] = asked["ThroughputConfig"]
     if asked.get("OnlineStoreConfig"):
         if not now.get("OnlineStoreConfig", {}).get("EnableOnlineStore"):
-            raise ServiceException("ValidationException", "The online store is not enabled")
+            raise SagemakerClientError("ValidationException", "The online store is not enabled")
         record.pending["OnlineStoreConfig"] = {**now["OnlineStoreConfig"], **asked["OnlineStoreConfig"]}
     record.members["LastUpdateStatus"] = {"Status": "Successful"}
 
@@ -165,7 +165,7 @@ def _registry_made(record: Record, response: Any) -> None:
 def _registry_deleted(record: Record, response: Any) -> None:
     versions = SAGEMAKER.all("ModelPackage", response).values()
     if any(one.members.get("ModelPackageGroupName") == record.name for one in versions):
-        raise ServiceException(
+        raise SagemakerClientError(
             "ConflictException",
             f"Model Package Group cannot be deleted because it contains Model Packages: {record.arn}",
         )
@@ -362,7 +362,7 @@ def delete_model_package(response: Any) -> None:
         if name in (one.arn, one.name):
             del SAGEMAKER.all("ModelPackage", response)[key]
             return
-    raise ServiceException("ValidationException", f"ModelPackage {name} does not exist.")
+    raise SagemakerClientError("ValidationException", f"ModelPackage {name} does not exist.")
 
 
 # -- tags ----------------------------------------------------------------------------------------------------------------
@@ -380,14 +380,14 @@ def _tags(response: Any) -> dict[str, str]:
         return record.tags
     other = response.sagemaker_backend._get_resource_from_arn(arn)
     if other is None:
-        raise ServiceException("ValidationException", f"Could not find {arn}")
+        raise SagemakerClientError("ValidationException", f"Could not find {arn}")
     return {tag["Key"]: tag["Value"] for tag in other.tags or []}
 
 
 def _keep(response: Any, tags: dict[str, str]) -> None:
     arn = response.params["ResourceArn"]
     if len(tags) > 50:
-        raise ServiceException("ResourceLimitExceeded", "The number of tags exceeds the limit of 50")
+        raise SagemakerClientError("ResourceLimitExceeded", "The number of tags exceeds the limit of 50")
     record = SAGEMAKER.by_arn(arn, response)
     if record is not None:
         record.tags = tags

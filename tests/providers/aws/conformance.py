@@ -38,6 +38,8 @@ class Sample:
     replaces: Fields = field(default_factory=dict)
     outside: Mapping[str, Outside] = field(default_factory=dict)
     resets: Fields = field(default_factory=dict)
+    one_way: tuple[str, ...] = ()
+    """Fields whose way back from ``updates`` is a replacement."""
     untried: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, Fields] = field(default_factory=dict)
     before: Callable[[Lab], Any] | None = None
@@ -120,6 +122,11 @@ def create_update_delete(trial: Trial) -> None:
         assert trial.heads("update") == {name}
         lab.converge()
         assert trial.id == made
+        if name in sample.one_way:
+            trial.want({})
+            assert trial.heads("replace") == {name}
+            lab.converge()
+            continue
         trial.want({})
         assert trial.heads("update") == {name}
         lab.converge()
