@@ -117,6 +117,7 @@ class AwsClient:
         from botocore import xform_name
 
         method = getattr(client, xform_name(operation))
+        lost = False
         for attempt in count(1):
             with self._lock:
                 self.calls_made += 1
@@ -124,6 +125,8 @@ class AwsClient:
                 answer: dict[str, Any] = method(**params)
             except Exception as error:
                 found = _translated(service, operation, error)
+                if isinstance(found, AwsError):
+                    found.after_lost, lost = lost, lost or found.lost
                 pause = self._pause(found, attempt, once, params)
                 if pause is None:
                     raise found from error

@@ -19,6 +19,8 @@ class AwsError(ProviderError):
         remedy = rule.remedy.format(service=service, operation=operation) if rule else ""
         super().__init__(f"{service} {operation} was refused: {text or code} ({code})", remedy=remedy)
         self.service, self.operation, self.code, self.text, self.status = service, operation, code, text, status
+        self.after_lost = False
+        """Whether an earlier try of the same call may have worked."""
 
     @property
     def gone(self) -> bool:

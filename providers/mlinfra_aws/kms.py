@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import COMPUTED, REPLACE, WRITE_ONLY
 from mlinfra.sdk.resource import Created, Fields, Known, Operation
 from mlinfra_aws.client import AwsClient
@@ -51,6 +52,15 @@ class KmsKey(Tagged):
     """How long a delete can be called off (`aws kms cancel-key-deletion`)."""
     key_id: Annotated[str | None, COMPUTED] = None
     """Its id."""
+
+    @classmethod
+    def normalise(cls, fields: Fields, place: Any) -> Fields:
+        if fields["enable_key_rotation"] and fields["customer_master_key_spec"] != SYMMETRIC:
+            raise ProviderError(
+                f"a key of the kind {fields['customer_master_key_spec']} is not made anew every year",
+                remedy="Remove enable_key_rotation.",
+            )
+        return super().normalise(fields, place)
 
     @classmethod
     def look(cls, client: AwsClient, known: Sequence[Known]) -> Mapping[str, Fields | None]:

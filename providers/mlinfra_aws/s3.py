@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from mlinfra.sdk.errors import ProviderError
+from mlinfra.sdk.errors import NotOurs, ProviderError
 from mlinfra.sdk.fields import COMPUTED, REPLACE, keyed_by
 from mlinfra.sdk.resource import Created, Fields, Known, Operation
 from mlinfra_aws.client import AwsClient
@@ -19,7 +19,7 @@ from mlinfra_aws.documents import Policy, policy, text
 from mlinfra_aws.errors import AwsError
 from mlinfra_aws.resource import Part, Tagged, missing
 from mlinfra_aws.shapes import compact
-from mlinfra_aws.tags import pairs, unpaired
+from mlinfra_aws.tags import ours, pairs, unpaired
 
 COUNTED = 10_000
 """So many objects are counted before a delete is called one of "more than" them."""
@@ -156,6 +156,8 @@ class S3Bucket(Tagged):
             "region": client.region,
             "bucket_regional_domain_name": _domain(client, known.id),
         }
+        if "object_lock_enabled" in known.fields:
+            live["object_lock_enabled"] = False
         declared = [name for name in ASPECTS if known.fields.get(name) not in (None, {}, [], False)]
         try:
             for name in declared:
@@ -190,7 +192,15 @@ class S3Bucket(Tagged):
         # In this region alone a create of one's own bucket succeeds without a word.
         if client.region == "us-east-1" and (live := self._live(client, self.bucket, op)) is not None:
             return self._taken(client, self.bucket, live, op)
-        return super().create(client, op)
+        try:
+            return super().create(client, op)
+        except NotOurs as error:
+            # The create worked and its answer was lost: then it exists at the next try, and has no tags yet.
+            cause = error.__context__
+            if not (isinstance(cause, AwsError) and cause.after_lost and self._bare(client)):
+                raise
+            self.write_tags(client, self.bucket, {}, op.owner, ())
+            return super().create(client, op)
 
     def make(self, client: AwsClient, op: Operation) -> Created:
         more: dict[str, Any] = {}
@@ -213,17 +223,25 @@ class S3Bucket(Tagged):
         )
         return Created(self.bucket, live)
 
-    def held(self, client: AwsClient, id: str, live: Mapping[str, Any], op: Operation) -> bool:
-        tags = self.all_tags(client, id, live)
-        if tags:
-            return all(tags.get(key) == value for key, value in op.owner.items())
-        # One that has no tags at all and nothing in it, with a name that only this one has, was cut off before its tags.
-        found = client.call("s3", "ListObjectVersions", Bucket=id, MaxKeys=1)
-        return self._unmistakable(client, op) and not (found.get("Versions") or found.get("DeleteMarkers"))
+    def locate(self, client: AwsClient, op: Operation) -> str | None:
+        """Asked after a create that was cut off: a bucket without any tag and without an object is what that left."""
+        live = self._live(client, self.bucket, op)
+        if live is None:
+            return None
+        return self.bucket if self.held(client, self.bucket, live, op) or self._bare(client) else None
 
-    def _unmistakable(self, client: AwsClient, op: Operation) -> bool:
-        """Whether the name says that it was made for this blueprint and environment."""
-        return self.bucket.startswith(f"{client.place.blueprint}-{client.place.environment}-".replace("_", "-"))
+    def _bare(self, client: AwsClient) -> bool:
+        """Whether nothing was done with it since it was made."""
+        if self.all_tags(client, self.bucket, {}):
+            return False
+        found = client.call("s3", "ListObjectVersions", Bucket=self.bucket, MaxKeys=1)
+        return not (found.get("Versions") or found.get("DeleteMarkers"))
+
+    @classmethod
+    def ready(cls, client: AwsClient, known: Known, op: Operation) -> None:
+        # One that was found bare gets the tags that say whose it is.
+        if not ours(cls.all_tags(client, known.id, {}), op.owner):
+            cls.write_tags(client, known.id, {}, op.owner, ())
 
     def change(self, client: AwsClient, known: Known, changed: set[str], op: Operation) -> Fields | None:
         self._put(client, changed, op)

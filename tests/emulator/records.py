@@ -212,6 +212,7 @@ class Registry:
         model = get_service_model(self.service).operation_model(sort.listing or f"List{sort.listed}")
         items = sorted(self.all(sort.name, response).values(), key=lambda record: record.name)
         items = [record for record in items if (params.get("NameContains") or "") in record.name]
+        items = [record for record in items if record.name.startswith(params.get(f"{sort.name}NamePrefix") or "")]
         start, size = int(params.get("NextToken") or 0), int(params.get("MaxResults") or PAGE)
         shape = model.output_shape.members[sort.listed].member
         page = []

@@ -35,6 +35,8 @@ class SageMakerResource(Tagged):
     listing: ClassVar[tuple[str, str] | None] = None
     """The operation that lists them and the member with the items, if it tells ``stamp``: then what has not changed since it was
     read is not described again."""
+    narrowing: ClassVar[str] = "NameContains"
+    """The list's parameter that narrows it down to names like those wanted."""
     stamp: ClassVar[str] = "CreationTime"
     """The time that says whether it changed: when it was made, for what never changes."""
 
@@ -86,7 +88,7 @@ class SageMakerResource(Tagged):
         assert cls.listing is not None
         operation, key = cls.listing
         common = common_start(names).strip("-")
-        more: dict[str, Any] = {"NameContains": common} if common else {}
+        more: dict[str, Any] = {cls.narrowing: common} if common else {}
         return {
             item[cls._id_member()]: plain(item[cls.stamp])
             for item in client.pages("sagemaker", operation, key, MaxResults=100, **more)

@@ -12,7 +12,8 @@ from mlinfra.sdk.fields import REPLACE, VOLATILE
 from mlinfra.sdk.resource import Created, Fields, Known, Operation
 from mlinfra_aws.client import AwsClient
 from mlinfra_aws.documents import Document, read, text
-from mlinfra_aws.resource import Part
+from mlinfra_aws.errors import AwsError
+from mlinfra_aws.resource import Part, missing
 from mlinfra_aws.sagemaker.base import RoleArn, SageMakerResource
 
 
@@ -40,6 +41,7 @@ class Pipeline(SageMakerResource):
     api: ClassVar[str] = "Pipeline"
     words: ClassVar[Mapping[str, str]] = {"pipeline_name": "PipelineName"}
     listing: ClassVar[tuple[str, str] | None] = ("ListPipelines", "PipelineSummaries")
+    narrowing: ClassVar[str] = "PipelineNamePrefix"
     stamp: ClassVar[str] = "LastModifiedTime"
 
     pipeline_name: Annotated[str, REPLACE] = Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$")
@@ -98,3 +100,10 @@ class Pipeline(SageMakerResource):
             more.setdefault("PipelineDescription", "")
         client.call("sagemaker", "UpdatePipeline", op=op, **more)
         return None
+
+    @classmethod
+    def delete(cls, client: AwsClient, known: Known, op: Operation) -> None:
+        try:
+            client.call("sagemaker", "DeletePipeline", op=op, PipelineName=known.id, ClientRequestToken=op.token)
+        except AwsError as error:
+            missing(error)

@@ -36,6 +36,8 @@ class Sample:
     fields: Fields
     updates: Fields = field(default_factory=dict)
     replaces: Fields = field(default_factory=dict)
+    besides: Mapping[str, Fields] = field(default_factory=dict)
+    """What else must change with a field of ``replaces``."""
     outside: Mapping[str, Outside] = field(default_factory=dict)
     resets: Fields = field(default_factory=dict)
     one_way: tuple[str, ...] = ()
@@ -144,7 +146,7 @@ def resets(trial: Trial) -> None:
         assert trial.heads("update") == {name}, f"{name} was not reset"
         node = trial.lab.node(SUBJECT)
         before = {change.path.partition(".")[0]: change.before for change in node.changes}
-        assert before[name] == after
+        assert (before[name] or None) == after
         trial.lab.converge()
 
 
@@ -152,7 +154,7 @@ def replacements(trial: Trial) -> None:
     """A change of a field that is fixed is a replacement, and the plan names the field."""
     for name, value in trial.sample.replaces.items():
         trial.start()
-        trial.want({name: value})
+        trial.want({name: value, **trial.sample.besides.get(name, {})})
         node = trial.lab.node(SUBJECT)
         assert node.action == "replace", (name, node.changes)
         assert name in node.summary

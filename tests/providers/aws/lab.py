@@ -75,7 +75,14 @@ class Lab:
         """The ARNs of all that carries this blueprint's tag."""
         filters = [{"Key": "mlinfra:blueprint", "Values": [self.blueprint]}]
         found = self.boto("resourcegroupstaggingapi").get_resources(TagFilters=filters)
-        return [item["ResourceARN"] for item in found["ResourceTagMappingList"]]
+        return [item["ResourceARN"] for item in found["ResourceTagMappingList"] if not self.dying(item["ResourceARN"])]
+
+    def dying(self, arn: str) -> bool:
+        """Whether it is a key or a secret whose deletion only waits for its day."""
+        if ":kms:" in arn:
+            state: str = self.boto("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
+            return state == "PendingDeletion"
+        return ":secretsmanager:" in arn and "DeletedDate" in self.boto("secretsmanager").describe_secret(SecretId=arn)
 
     # -- mlinfra --------------------------------------------------------------------------------------------------------
 

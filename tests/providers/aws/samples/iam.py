@@ -23,7 +23,7 @@ def trust(service: str) -> dict[str, Any]:
 
 def may(action: str) -> dict[str, Any]:
     """A policy that allows an action."""
-    return {"Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]}
 
 
 def role(name: str, service: str = "sagemaker") -> dict[str, Any]:

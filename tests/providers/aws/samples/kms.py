@@ -45,6 +45,10 @@ SAMPLES = [
             "deletion_window_in_days": 8,
         },
         replaces={"key_usage": "SIGN_VERIFY", "multi_region": True, "customer_master_key_spec": "RSA_2048"},
+        besides={
+            "key_usage": {"customer_master_key_spec": "RSA_2048", "enable_key_rotation": False},
+            "customer_master_key_spec": {"key_usage": "SIGN_VERIFY", "enable_key_rotation": False},
+        },
         resets={"tags": None},
         untried={"is_enabled": "a disabled key tells no rotation: tried in test_services"},
         outside={
