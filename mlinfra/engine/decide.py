@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlinfra.engine.catalog import Catalog
@@ -182,7 +182,7 @@ class Decider:
         needs: Sequence[str],
     ) -> Decision:
         """It is there: leave it, update it, or replace it."""
-        found = changes(model, applied(model, entry, self._place), wanted.fields, live, self._state.salt)
+        found = _fixed(model, changes(model, applied(model, entry, self._place), wanted.fields, live, self._state.salt))
         forced = resource.address in self.replace
         if not found and not forced and resource.address not in self.unfinished:
             self._views.put(resource.address, resource.type, {**live, **wanted.fields})
@@ -266,6 +266,12 @@ class Decider:
             object_id=object_id,
             live=live,
         )
+
+
+def _fixed(model: type[Resource], found: tuple[Change, ...]) -> tuple[Change, ...]:
+    """The changes, with those marked that the type itself says need a replacement."""
+    forcing = set(model.replaces([FieldChange(change.path, change.before, change.after) for change in found]))
+    return tuple(replace(change, forces_replacement=True) if change.path in forcing else change for change in found)
 
 
 def _whole(model: type[Resource], fields: Mapping[str, Any]) -> tuple[Change, ...]:
