@@ -13,7 +13,7 @@ from mlinfra.engine.lower import Desired
 from mlinfra.engine.plan import Change, Node, Note
 from mlinfra.engine.refresh import World
 from mlinfra.engine.resolving import Views
-from mlinfra.engine.values import conceal_fields, decode, encode, live_digest
+from mlinfra.engine.values import conceal_fields, decode, digest, encode, live_digest
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.errors import Unreachable
 from mlinfra.sdk.fields import policies
@@ -107,6 +107,8 @@ class Decider:
         else:
             assert entry is not None
             decision = self._present(resource, model, wanted, resolved, entry, live, needs)
+        if decision.node is not None and model.looks_outside and wanted.known:
+            decision.node = replace(decision.node, outside=digest(wanted.fields, self._state.salt))
         if decision.node is not None or any(need in self._moving for need in needs):
             self._moving.add(resource.address)
         return decision

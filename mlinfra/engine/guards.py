@@ -63,6 +63,23 @@ def moved(plan: Plan, world: World, catalog: Catalog) -> list[Diagnostic]:
     return found
 
 
+def shifted(plan: Plan, again: Plan) -> list[Diagnostic]:
+    """Which resources would become something else than the plan showed, since files or environment variables that they take
+    a part of their fields from have changed. ``again`` is the same plan, made now."""
+    now = {node.id: node.outside for node in again.nodes}
+    return [
+        Diagnostic(
+            "plan-stale",
+            "Saved plan is out of date",
+            f"Nothing was changed: a file or variable that {node.address} takes its content from has changed since.",
+            _AGAIN,
+            address=node.address,
+        )
+        for node in plan.nodes
+        if node.outside is not None and now.get(node.id) != node.outside
+    ]
+
+
 def losses(nodes: Iterable[Node], state: State, world: World, catalog: Catalog, clients: Clients) -> dict[str, str]:
     """What each delete among ``nodes`` would lose, by address; only of types that hold data."""
     found: dict[str, str] = {}

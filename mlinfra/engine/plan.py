@@ -61,6 +61,8 @@ class Node:
     would_lose: str = ""
     live: str | None = None
     """Fingerprint of the live object when the plan was made; None if there was none or it was not read."""
+    outside: str | None = None
+    """Fingerprint of what it shall be, for a type that takes a part of that from files or environment variables."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def plan(inputs: Inputs) -> Plan:
         notes=(*desire.notes, *_gone_notes(gone, inputs), *(note for d in decisions.values() for note in d.notes)),
         records=records,
         cost=inputs.world.cost,
-        options={"adopt": list(inputs.options.adopt)},
+        options={"adopt": list(inputs.options.adopt), "replace": list(inputs.options.replace)},
     )
 
 

@@ -7,7 +7,7 @@ its type is asked to locate it. Nothing is written here; an apply records what w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mlinfra.engine.catalog import Catalog, Clients
 from mlinfra.engine.desired import form, instance
@@ -43,28 +43,34 @@ def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, 
         if intent.action in ("create", "replace") and address not in state.resources:
             try:
                 entry = _located(intent, desire, catalog, clients, place)
-            except Unreachable:
+            except (Unreachable, DiagnosticError):
+                # Its server does not answer, or what its fields take from files is gone: asked again by the next run.
                 unsure[address] = intent
                 continue
             if entry is not None:
                 found[address] = entry
     if found:
         state = state.with_resources({**state.resources, **found})
-    unfinished = {address for address, entry in state.resources.items() if entry.tainted}
-    # An update that was cut off may have been made and not waited for: nothing differs then, and it still has to become ready.
-    unfinished |= {a for a, intent in loaded.pending.items() if intent.action == "update" and a in state.resources}
-    return Recovered(state, frozenset(found), frozenset(unfinished | found.keys()), unsure)
+    # An update that was cut off may have been made and not waited for: nothing differs then, and it still has to become
+    # ready. It is marked in the state, so that a run that leaves it out keeps it so.
+    updating = {a for a, intent in loaded.pending.items() if intent.action == "update" and a in state.resources}
+    if updating:
+        marked = {address: replace(state.resources[address], tainted=True) for address in updating}
+        state = state.with_resources({**state.resources, **marked})
+    unfinished = frozenset(address for address, entry in state.resources.items() if entry.tainted)
+    return Recovered(state, frozenset(found), unfinished, unsure)
 
 
 def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> ResourceState | None:
+    """What a create that was cut off left behind, or None.
+
+    Errors: Unreachable; DiagnosticError if its fields cannot be read now.
+    """
     model = catalog.resource_type(intent.type)
     op = Operation(intent.address, owner(place, intent.address), intent.token, place.work)
     fields = stand_in(decode(intent.fields))
-    try:
-        wanted = form(model, fields, place, intent.address)
-        shape = instance(model, reveal(wanted.fields), intent.address)
-    except DiagnosticError:
-        return None
+    wanted = form(model, fields, place, intent.address)
+    shape = instance(model, reveal(wanted.fields), intent.address)
     object_id = shape.locate(clients.of(intent.type), op)
     if object_id is None:
         return None

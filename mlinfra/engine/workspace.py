@@ -76,7 +76,11 @@ class Workspace(AbstractContextManager["Workspace"]):
             kinds=kind_model,
         )
         environment = blueprint.environment
-        catalog.provider(environment.provider)
+        try:
+            catalog.provider(environment.provider)
+        except DiagnosticError as error:
+            place_of = blueprint.position(("environments", environment.name, "provider"), key=False)
+            raise DiagnosticError([replace(each, position=place_of) for each in error.diagnostics]) from error
         work = blueprint.root / STATE_FOLDER / environment.name
         place = Place(
             blueprint=blueprint.name,
@@ -139,12 +143,16 @@ class Workspace(AbstractContextManager["Workspace"]):
         return recover(self.backend.load(), desire, self.catalog, self.clients, self.place)
 
     def _plan(self, recovered: Recovered, options: Options, emit: Emit) -> Plan:
-        desire = self.desire
         state = recovered.state
         world = refresh(state.resources, self.catalog, self.clients, emit)
+        plan = self._planned(recovered, world, options)
+        lost = guards.losses(plan.nodes, state, world, self.catalog, self.clients)
+        return planner.with_losses(plan, lost)
+
+    def _planned(self, recovered: Recovered, world: World, options: Options) -> Plan:
         inputs = Inputs(
-            desire=desire,
-            state=state,
+            desire=self.desire,
+            state=recovered.state,
             world=world,
             catalog=self.catalog,
             place=self.place,
@@ -154,9 +162,7 @@ class Workspace(AbstractContextManager["Workspace"]):
             found=recovered.found,
         )
         with self._placing():
-            plan = planner.plan(inputs)
-        lost = guards.losses(plan.nodes, state, world, self.catalog, self.clients)
-        return planner.with_losses(plan, lost)
+            return planner.plan(inputs)
 
     # -- apply --------------------------------------------------------------------------------------------------------
 
@@ -224,11 +230,14 @@ class Workspace(AbstractContextManager["Workspace"]):
                 plan, digest=self.blueprint.digest, state=state, providers=providers, version=mlinfra.__version__
             )
             if not problems:
+                outside = any(node.outside for node in plan.nodes)
                 touched = {node.address for node in plan.nodes}
-                world = refresh(
-                    {a: e for a, e in state.resources.items() if a in touched}, self.catalog, self.clients, emit
-                )
+                read = {a: e for a, e in state.resources.items() if outside or a in touched}
+                world = refresh(read, self.catalog, self.clients, emit)
                 problems = guards.moved(plan, world, self.catalog)
+                if outside and not problems:
+                    asked = Options(adopt=tuple(plan.options["adopt"]), replace=tuple(plan.options["replace"]))
+                    problems = guards.shifted(plan, self._planned(recovered, world, asked))
                 plan = _with_secrets(plan, world)
             problems += guards.refused(plan, self.blueprint.environment, allow_data_loss)
             if problems:

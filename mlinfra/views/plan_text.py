@@ -117,6 +117,8 @@ def _node(node: Node, component: str, details: bool, of: str = "") -> Iterator[L
     changes = node.changes
     if node.summary:
         line.append((f"  {node.summary}", style if node.action != "create" else "dim"))
+        if changes and all(change.reason == "drift" for change in changes):
+            line.append((f"  ({_REASONS['drift']})", "dim"))
     elif node.action in ("update", "replace") and len(changes) == 1 and not _multiline(changes[0]):
         line += [("  ", ""), *_change(changes[0])]
         changes = ()

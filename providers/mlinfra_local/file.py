@@ -199,7 +199,7 @@ def rendered(template: str, values: Mapping[str, Any], place: Place) -> str:
 
 
 def differing(old: Any, new: Any) -> str:
-    """``3 lines``: how many lines two texts differ in; empty if that cannot be told."""
+    """``3 lines``: how many lines two texts differ in, and which one if it is only one; empty if that cannot be told."""
     if isinstance(old, Sensitive) or isinstance(new, Sensitive | Unknown):
         return ""
     if not isinstance(old, str) or not isinstance(new, str):
@@ -207,12 +207,19 @@ def differing(old: Any, new: Any) -> str:
     left, right = old.splitlines(), new.splitlines()
     if len(left) + len(right) > 4_000:
         return ""
-    count = sum(
-        max(b - a, d - c)
-        for tag, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
-        if tag != "equal"
-    )
-    return f"{count} line{'' if count == 1 else 's'}" if count else "line ends only"
+    opcodes = SequenceMatcher(None, left, right, autojunk=False).get_opcodes()
+    changed = [(left[a:b], right[c:d]) for tag, a, b, c, d in opcodes if tag != "equal"]
+    count = sum(max(len(before), len(after)) for before, after in changed)
+    if count == 1:
+        ((before, after),) = changed
+        return f"1 line: {_line(before)} → {_line(after)}"
+    return f"{count} lines" if count else "line ends only"
+
+
+def _line(lines: Sequence[str]) -> str:
+    """A line, or none, as a short text."""
+    text = lines[0].strip().rstrip(",") if lines else "nothing"
+    return f"{text[:47]}…" if len(text) > 48 else text
 
 
 def octal(value: Any) -> str:

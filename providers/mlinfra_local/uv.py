@@ -33,6 +33,8 @@ REMEDIES: Final = (
 )
 PREFIX: Final = re.compile(r"^\W*(?:(?:error|cause|Caused by|hint):\s*)*")
 """What uv puts before what it says."""
+FAILURE: Final = re.compile(r"\s*(?:error:|\N{MULTIPLICATION SIGN})")
+"""The line that begins a failure; what comes before tells how far it came."""
 PATIENCE: Final = {"UV_HTTP_TIMEOUT": "120", "UV_NO_PROGRESS": "1"}
 
 
@@ -50,7 +52,8 @@ def run(
     Errors: ProviderError with uv's last lines; Cancelled.
     """
     own = {name: value for name, value in PATIENCE.items() if name not in os.environ}
-    values = {**launch.environment(own, os.environ), MARKER: marker}
+    # As wide as it likes: it breaks its lines where a terminal ends, and its words are read here.
+    values = {**launch.environment(own, os.environ), "COLUMNS": "10000", MARKER: marker}
     start = log.stat().st_size if log.exists() else 0
     try:
         with log.open("ab") as stream:
@@ -98,8 +101,9 @@ def _since(log: Path, start: int) -> str:
 
 def _summary(text: str) -> str:
     """What is wrong, of all that uv said."""
-    lines = [PREFIX.sub("", line).strip() for line in text.splitlines()]
-    lines = [line for line in lines if line]
+    raw = text.splitlines()
+    start = next((number for number, line in enumerate(raw) if FAILURE.match(line)), 0)
+    lines = [line for line in (PREFIX.sub("", line).strip() for line in raw[start:]) if line]
     for pattern, _ in REMEDIES:
         telling = [line for line in lines if re.search(pattern, line)]
         if telling:

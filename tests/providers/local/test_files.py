@@ -230,6 +230,8 @@ def test_an_edit_of_a_rendered_file_shows_in_one_line_and_is_mended(bench: Bench
     path = bench.root / "out" / "app.conf"
     assert path.read_text() == "a=1\nb=2\n"
     assert live["sha256"] == file.wanted["sha256"]
+    path.write_text("a=1\nb=3\n")
+    assert file.told() == "content differs in 1 line: b=3 → b=2"
     path.write_text("a=1\nb=3\nc=4\n")
     assert file.told() == "content differs in 2 lines"
     path.chmod(0o600)

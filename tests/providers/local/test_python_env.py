@@ -140,8 +140,9 @@ def test_what_programs_add_does_not_break_it(bench: Bench, index: Index) -> None
     ],
 )
 def test_one_that_cannot_be_installed_says_which_package_and_leaves_no_half(
-    bench: Bench, index: Index, requirement: str, said: str, remedy: str
+    bench: Bench, index: Index, requirement: str, said: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "40")  # a narrow terminal, where uv would break its lines
     index.wheels.pop("shopkit-1.0-py3-none-any.whl")
     index.add("shopkit", "2.0", ["gone"])
     env = tools(bench, requirement)

@@ -105,6 +105,13 @@ WRONG: dict[str, tuple[str | bytes, str, str, str, str]] = {
         "as the start of a mapping",
         "Put the whole text in quotes",
     ),
+    "an unknown provider": (
+        "blueprint: demo\nenvironments:\n  laptop: { provider: lokal }\n",
+        "3:23",
+        "provider-unknown",
+        'Did you mean "local"?',
+        "Installed are:",
+    ),
     "an unknown resource type": (
         HEAD + "resource:\n  a: { type: local.foldr, path: x }\n",
         "6:3",

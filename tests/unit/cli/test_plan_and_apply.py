@@ -130,6 +130,20 @@ def test_a_saved_plan_is_refused_after_another_apply(project: Project) -> None:
     assert not (project.folder / "box").exists()
 
 
+def test_a_saved_plan_is_refused_after_a_template_of_its_changed(project: Project) -> None:
+    project.write(LIGHT.replace("content: hello", "template: note.j2"))
+    project.write("first", "note.j2")
+    project.done("plan", "--out", "p")
+    project.write("second", "note.j2")
+    told = project.call("apply", "p")
+    assert told.code == 1
+    assert "resource.note takes its content from has changed since" in told.err
+    assert not (project.folder / "box").exists()
+    project.write("first", "note.j2")
+    project.done("apply", "p")
+    assert (project.folder / "box" / "note.txt").read_text() == "first"
+
+
 def test_a_saved_plan_of_another_environment_is_refused(project: Project) -> None:
     project.done("plan", "--out", "p")
     told = project.call("apply", "p", "-e", "prod")

@@ -115,7 +115,7 @@ def test_a_summary_takes_the_place_of_its_fields() -> None:
     change = Change("store", "online store is gone", "ready", "drift")
     line = "online store is gone → apply and materialise again"
     made = plan(node("feature_store.fraud/repository.fraud", "update", change, summary=line))
-    assert text(made)[1] == f"  ~ repository fraud  {line}"
+    assert text(made)[1] == f"  ~ repository fraud  {line}  (changed outside mlinfra)"
     assert not any("store:" in each for each in text(made))
     assert any("store: online store is gone → ready" in each for each in text(made, details=True))
 
@@ -172,3 +172,9 @@ def test_what_cannot_be_done_is_told_also_where_nothing_changes() -> None:
 
 def test_an_empty_destroy_says_so() -> None:
     assert text(plan(destroy=True))[0] == "No changes. Nothing is there that could be destroyed."
+
+
+def test_a_summary_says_where_it_came_from_only_if_all_of_it_did() -> None:
+    drift, edit = Change("running", False, True, "drift"), Change("command", ["a"], ["b"], "changed")
+    made = plan(node("endpoint.fraud/process.champion", "update", drift, edit, summary="stopped → start"))
+    assert text(made)[1] == "  ~ process champion  stopped → start"
