@@ -109,6 +109,14 @@ class Catalog:
         elif namespace in self.names():
             yield self.provider(namespace)
 
+    def settings(self, name: str) -> Any:
+        """The pydantic model of the environment keys that a provider knows, or None if it does not say.
+
+        Errors: DiagnosticError as `provider`.
+        """
+        target = self.provider(name).settings
+        return load(target) if target else None
+
     def types(self) -> list[str]:
         """The names of all resource types of all providers."""
         return sorted(type_name for name in self.names() for type_name in self.provider(name).resources)

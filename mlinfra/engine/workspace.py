@@ -74,6 +74,7 @@ class Workspace(AbstractContextManager["Workspace"]):
             variable_files=selection.variable_files,
             environ=selection.environ,
             kinds=kind_model,
+            environment_settings=catalog.settings,
         )
         environment = blueprint.environment
         try:
