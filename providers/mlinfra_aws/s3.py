@@ -19,7 +19,7 @@ from mlinfra_aws.documents import Policy, policy, text
 from mlinfra_aws.errors import AwsError
 from mlinfra_aws.resource import Part, Tagged, missing
 from mlinfra_aws.shapes import compact
-from mlinfra_aws.tags import ours, pairs, unpaired
+from mlinfra_aws.tags import ours, pairs, shown, unpaired
 
 COUNTED = 10_000
 """So many objects are counted before a delete is called one of "more than" them."""
@@ -163,7 +163,8 @@ class S3Bucket(Tagged):
             for name in declared:
                 live[name] = _aspect(client, known.id, name)
             if not declared:
-                client.call("s3", "HeadBucket", Bucket=known.id)
+                # HeadBucket answers without a body, and so without a word why it refuses.
+                live["tags"] = shown(cls.all_tags(client, known.id, live))
         except AwsError as error:
             missing(error)
             return None

@@ -36,6 +36,10 @@ class Fault:
     """How many calls it befell."""
     _seen: set[str] = field(default_factory=set)
 
+    def status_for(self, call: Call) -> int:
+        """The status as this service sends it."""
+        return 503 if (self.code, call.protocol) == ("Throttling", "rest-xml") else self.status
+
     def code_for(self, call: Call) -> str:
         """The code as this service spells it."""
         return _SPELLINGS.get((self.code, call.protocol), self.code)

@@ -171,4 +171,4 @@ class Emulator:
 
 def _failed(call: Call, fault: Fault) -> Answer:
     call.code = fault.code_for(call)
-    return error(call, call.code, fault.message, fault.status)
+    return error(call, call.code, fault.message, fault.status_for(call))

@@ -51,6 +51,8 @@ class Sample:
     """Whether the tagging API knows it."""
     adoptable: bool = True
     """Whether another's object of the same name is in the way (keys have no names)."""
+    creating: str = "Create*"
+    """The operation that makes it."""
     remove: Outside | None = None
     """Deletes the live object by a call of one's own."""
 
@@ -199,12 +201,9 @@ def one_after_another(trial: Trial) -> None:
     if trial.sample.before is not None:
         trial.sample.before(trial.lab)
     trial.want({})
-    fault = trial.lab.emulator.faults.add(
-        faults.Fault(
-            _service(trial), "Create*", code="RequestExpired", message="too late", worked=True, times=1,
-            skip=len(trial.sample.needs) and _creates(trial),
-        )
-    )  # fmt: skip
+    skip = _creates(trial) if trial.sample.creating == "Create*" else 0
+    told: dict[str, Any] = {"code": "RequestExpired", "message": "too late", "worked": True, "times": 1, "skip": skip}
+    fault = trial.lab.emulator.faults.add(faults.Fault(_service(trial), trial.sample.creating, **told))
     outcome = trial.lab.apply()
     assert fault.hits == 1
     assert outcome is not None
@@ -230,6 +229,8 @@ def anothers(trial: Trial) -> None:
     other = Trial(
         Lab(trial.lab.folder.parent / "other", trial.lab.emulator, trial.lab.session, blueprint="other"), trial.sample
     )
+    if trial.sample.before is not None:
+        trial.sample.before(other.lab)
     other.want({})
     outcome = other.lab.apply(targets=(SUBJECT,))
     assert outcome is not None

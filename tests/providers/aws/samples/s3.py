@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.providers.aws.conformance import Sample
-from tests.providers.aws.lab import ACCOUNT
+from tests.providers.aws.lab import ACCOUNT, Lab
 
 BLOCK = {
     "BlockPublicAcls": False,
@@ -30,6 +30,13 @@ def read_by(account: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def seed(lab: Lab) -> None:
+    """Files of the blueprint."""
+    (lab.folder / "seeds" / "deep").mkdir(parents=True, exist_ok=True)
+    (lab.folder / "seeds" / "a.csv").write_text("a,b\n1,2\n")
+    (lab.folder / "seeds" / "deep" / "b.csv").write_text("c\n3\n")
 
 
 SAMPLES = [
@@ -89,5 +96,25 @@ SAMPLES = [
         remove=lambda lab, id: lab.boto("s3").delete_bucket(Bucket=id),
         name="bucket",
         noop_calls=31,
-    )
+    ),
+    Sample(
+        "aws.s3_objects",
+        {"bucket": "${resource.lake.bucket}", "prefix": "data/", "source": "seeds"},
+        replaces={"bucket": "${resource.pond.bucket}", "prefix": "other/"},
+        untried={
+            "source": "its files are what counts: tried in test_services",
+            "files": "the same",
+        },
+        needs={
+            "lake": {"type": "aws.s3_bucket", "bucket": "lab-lake"},
+            "pond": {"type": "aws.s3_bucket", "bucket": "lab-pond"},
+        },
+        before=seed,
+        name="prefix",
+        creating="PutObject",
+        remove=lambda lab, id: lab.boto("s3").delete_objects(
+            Bucket="lab-lake", Delete={"Objects": [{"Key": "data/a.csv"}, {"Key": "data/deep/b.csv"}]}
+        ),
+        noop_calls=9,
+    ),
 ]
