@@ -142,9 +142,9 @@ class Lab:
             )
             return outcome
 
-    def converge(self, **options: Any) -> None:
+    def converge(self, *, allow: tuple[str, ...] = (), **options: Any) -> None:
         """Apply; everything must succeed, and nothing be left to do."""
-        outcome = self.apply(**options)
+        outcome = self.apply(allow=allow, **options)
         assert outcome is None or outcome.succeeded, [str(d.detail) for d in outcome.failed]
         left = self.plan(**options)
         assert left.empty, [(node.action, node.address, node.changes) for node in left.nodes]

@@ -83,7 +83,7 @@ def test_tags_that_aws_would_refuse_are_refused_at_plan_time(lab: Lab, tags: dic
 def test_a_role_is_taken_on(lab: Lab) -> None:
     arn = "arn:aws:iam::222222222222:role/deployer"
     lab.session = None
-    lab.settings |= {"assume_role": {"role_arn": arn, "external_id": "abc"}}
+    lab.settings |= {"account": "222222222222", "assume_role": {"role_arn": arn, "external_id": "abc"}}
     lab.write({})
     client = lab.client()
     client.call("logs", "DescribeLogGroups")

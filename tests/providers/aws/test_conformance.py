@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pkgutil
+import runpy
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.providers.aws import samples
 from tests.providers.aws.conformance import CHECKS, Sample, Trial
 from tests.providers.aws.lab import Lab
 
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLES: list[Sample] = [
     sample
     for module in pkgutil.iter_modules(samples.__path__)
@@ -28,3 +31,9 @@ def test_conforms(lab: Lab, sample: Sample, check: Callable[[Trial], None]) -> N
 
 def test_every_type_has_a_sample() -> None:
     assert {sample.type for sample in SAMPLES} == set(PROVIDER.resources)
+
+
+def test_the_table_in_the_docs_is_up_to_date() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "aws_fields.py"))
+    page = (ROOT / "docs" / "aws.md").read_text("utf-8")
+    assert script["filled"](page) == page
