@@ -42,7 +42,7 @@ unit: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/unit tests/engine tests/providers -n 2
 
 acceptance: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/acceptance tests/e2e
+	$(BIN)/python -m pytest tests/e2e tests/acceptance -n 2 --dist loadfile --no-loadscope-reorder
 
 lock: $(VENV)/.dev
 	$(BIN)/python scripts/lock_tools.py

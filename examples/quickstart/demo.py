@@ -58,10 +58,10 @@ def drifted(payment: dict) -> dict:
 def look(monitor: str, sent: int) -> dict:
     """Have the monitor look now; requests are on its disk a moment after they were answered."""
     for _ in range(20):
+        time.sleep(1.5)
         verdict = ask(f"{monitor}/run?wait=120", {})
         if verdict["rows"] >= sent:
             break
-        time.sleep(0.5)
     return verdict
 
 

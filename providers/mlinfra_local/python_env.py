@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import field_validator
 
-from mlinfra.sdk.errors import NotOurs
+from mlinfra.sdk.errors import Cancelled, NotOurs, ProviderError
 from mlinfra.sdk.fields import COMPUTED, REPLACE
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
 from mlinfra_local import alive, log_file, uv
@@ -159,21 +159,16 @@ class LocalPythonEnv(Resource):
             op.say("making a Python environment")
             arguments = ["venv", "--no-project", "--python", wanted, str(build)]
             uv.run(client.uv, arguments, log=log, marker=marker, op=op)
-            text = lock.read_text("utf-8")
-            count = text.count("==")
-            op.say(f"downloading and installing {count} packages")
-            if text.strip():
-                uv.run(
-                    client.uv,
-                    [
-                        *("pip", "install", "--python", str(build / "bin" / "python")),
-                        *("--require-hashes", "-r", str(lock)),
-                    ],
-                    log=log,
-                    marker=marker,
-                    op=op,
-                    progress=lambda line: op.say(line) if line.startswith(("Prepared", "Installed")) else None,
-                )
+            try:
+                self._install(client, build, lock, log, marker, op)
+            except Cancelled:
+                raise
+            except ProviderError:
+                # An index may have taken back a release that was resolved a moment or a year ago. A given lock stands.
+                before = lock.read_text("utf-8")
+                if self.lock is not None or self._resolve(client, lock, log, marker, op, anew=True) == before:
+                    raise
+                self._install(client, build, lock, log, marker, op)
             write_json(build / MARK, _contents(build))
         except BaseException as error:
             shutil.rmtree(build, ignore_errors=True)  # it would only take room
@@ -181,26 +176,38 @@ class LocalPythonEnv(Resource):
                 raise refused(error, build) from error
             raise
 
-    def _resolve(self, client: LocalClient, lock: Path, log: Path, marker: str, op: Operation) -> None:
-        """Have the lock beside the environment: as given, as resolved before, or resolved now."""
+    def _install(self, client: LocalClient, build: Path, lock: Path, log: Path, marker: str, op: Operation) -> None:
+        text = lock.read_text("utf-8")
+        if not text.strip():
+            return
+        op.say(f"downloading and installing {text.count('==')} packages")
+        uv.run(
+            client.uv,
+            ["pip", "install", "--python", str(build / "bin" / "python"), "--require-hashes", "-r", str(lock)],
+            log=log,
+            marker=marker,
+            op=op,
+            progress=lambda line: op.say(line) if line.startswith(("Prepared", "Installed")) else None,
+        )
+
+    def _resolve(
+        self, client: LocalClient, lock: Path, log: Path, marker: str, op: Operation, *, anew: bool = False
+    ) -> str:
+        """Have the lock beside the environment: as given, as resolved before, or resolved now (``anew``: in any case, from
+        what the index has now). Gives its text."""
         if self.lock is not None:
             lock.write_text(self.lock, "utf-8")
-            return
-        if lock.is_file():
-            return
+            return self.lock
+        if lock.is_file() and not anew:
+            return lock.read_text("utf-8")
         op.say("resolving what to install")
         wanted, part = lock.with_suffix(".in"), lock.with_suffix(".part")
         wanted.write_text("".join(f"{line}\n" for line in self.requirements), "utf-8")
         python = self.python_version or sys.executable
         arguments = [
-            "pip",
-            "compile",
-            "--generate-hashes",
-            "--no-header",
-            "--no-annotate",
-            "--quiet",
-            "--python",
-            python,
+            *("pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet"),
+            *("--python", python),
+            *(("--refresh",) if anew else ()),
         ]
         try:
             uv.run(client.uv, [*arguments, "-o", str(part), str(wanted)], log=log, marker=marker, op=op)
@@ -208,6 +215,7 @@ class LocalPythonEnv(Resource):
         finally:
             wanted.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
+        return lock.read_text("utf-8")
 
     @classmethod
     def delete(cls, client: LocalClient, known: Known, op: Operation) -> None:

@@ -74,6 +74,18 @@ def test_an_environment_is_pinned_hashed_and_its_own(bench: Bench, index: Index)
     assert env.changes() == ()  # what is pinned stays, whatever the index offers now
 
 
+def test_what_the_index_took_back_is_resolved_anew(bench: Bench, index: Index) -> None:
+    env = tools(bench, "shopkit")
+    live = env.apply()
+    assert version(live["python"]) == "2.0"
+    del index.wheels["shopkit-2.0-py3-none-any.whl"]
+    (Path(live["python"]).parents[1] / "mlinfra-build.json").unlink()  # it has to be installed again
+    again = env.apply()
+    assert version(again["python"]) == "1.0"
+    assert "shopkit==1.0" in Path(again["lock_file"]).read_text()
+    assert env.changes() == ()
+
+
 def test_changed_requirements_are_built_beside_the_old_ones(bench: Bench, index: Index) -> None:
     before = tools(bench, "shopkit<2").apply()
     newer = tools(bench, "shopkit")

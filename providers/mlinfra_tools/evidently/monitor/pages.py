@@ -62,7 +62,7 @@ def _standing(view: View, last: Run | None) -> Iterable[str]:
         facts.append(f"run {view.running} is under way")
     facts.append(f"next look {_time(view.due.isoformat())}" if view.due else "no further look on schedule")
     if view.streak:
-        facts.append(f"{view.streak} breaches in a row")
+        facts.append("1 breach" if view.streak == 1 else f"{view.streak} breaches in a row")
     if view.then_at:
         facts.append(f"training started {_time(view.then_at)}: {view.then_outcome}")
     yield f'<p class="quiet">{escape(" · ".join(facts))}</p>'
