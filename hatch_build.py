@@ -1,4 +1,5 @@
-"""Puts the ready blueprints into wheels, at ``mlinfra/blueprints``. An editable install finds them in the checkout."""
+"""Puts into wheels what an editable install finds in the checkout: the ready blueprints, at ``mlinfra/blueprints``, and the
+emulator of AWS that the tests use, as ``mlinfra_emulator``, for `mlinfra sandbox`."""
 
 from __future__ import annotations
 
@@ -14,7 +15,11 @@ class ReadyBlueprints(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a build; ``version`` is ``standard`` or ``editable``."""
         if version == "standard":
-            folder = Path(self.root) / "blueprints"
-            for path in sorted(folder.rglob("*")):
-                if path.is_file():
-                    build_data["force_include"][str(path)] = f"mlinfra/blueprints/{path.relative_to(folder)}"
+            for folder, target, pattern in (
+                ("blueprints", "mlinfra/blueprints", "*"),
+                ("tests/emulator", "mlinfra_emulator", "*.py"),
+            ):
+                source = Path(self.root) / folder
+                for path in sorted(source.rglob(pattern)):
+                    if path.is_file():
+                        build_data["force_include"][str(path)] = f"{target}/{path.relative_to(source)}"

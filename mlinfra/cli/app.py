@@ -11,6 +11,7 @@ from typing import TextIO
 import typer
 
 from mlinfra.cli import ask, change, project
+from mlinfra.cli.sandbox import sandbox
 
 # What typer raises for a command line that it does not understand; it has no public name.
 _Misspelt: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -43,6 +44,7 @@ for command in (
     project.providers,
 ):
     app.command()(command)
+app.add_typer(sandbox, name="sandbox")
 
 
 @app.callback(invoke_without_command=True)

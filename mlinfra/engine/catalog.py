@@ -18,11 +18,18 @@ from mlinfra.sdk.resource import Resource
 ENTRY_POINTS = "mlinfra.providers"
 
 BUILT_IN: Mapping[str, str] = {
+    "aws": "mlinfra_aws:PROVIDER",
     "docker": "mlinfra_docker:PROVIDER",
     "local": "mlinfra_local:PROVIDER",
     "tools": "mlinfra_tools:PROVIDER",
 }
-NAMESPACES: Mapping[str, str] = {"docker": "docker", "local": "local", "mlflow": "tools", "feast": "tools"}
+NAMESPACES: Mapping[str, str] = {
+    "aws": "aws",
+    "docker": "docker",
+    "local": "local",
+    "mlflow": "tools",
+    "feast": "tools",
+}
 """The first word of a resource type → the provider that has it, for built-in ones."""
 
 TOOLS = "tools"

@@ -97,7 +97,7 @@ class Decider:
             entry is not None
             and live is not None
             and not model.looks_outside
-            and self._as_before(resource, model, resolved, entry, live, needs)
+            and self._as_before(resource, resolved, entry, live, needs)
         ):
             self._views.put(resource.address, resource.type, live)
             return Decision()
@@ -116,17 +116,15 @@ class Decider:
     def _as_before(
         self,
         resource: Desired,
-        model: type[Resource],
         resolved: Mapping[str, Any],
         entry: ResourceState,
         live: Mapping[str, Any],
         needs: Sequence[str],
     ) -> bool:
-        """Whether all three are what they were at the last apply: the common case, told without validating anything. Not of
-        a type that normalises: it may look at files or the environment, which are not among the fields."""
+        """Whether all three are what they were at the last apply: the common case, told without validating anything. Not asked
+        for a type that looks outside: what its fields mean may have changed though they have not."""
         return (
-            model.normalise.__qualname__ == Resource.normalise.__qualname__
-            and resolved == entry.desired
+            resolved == entry.desired
             and live == entry.fields
             and resource.address not in self.replace
             and resource.address not in self.unfinished
@@ -187,7 +185,7 @@ class Decider:
         needs: Sequence[str],
     ) -> Decision:
         """It is there: leave it, update it, or replace it."""
-        found = changes(model, applied(model, entry, self._place), wanted.fields, live, self._state.salt)
+        found = _fixed(model, changes(model, applied(model, entry, self._place), wanted.fields, live, self._state.salt))
         forced = resource.address in self.replace
         if not found and not forced and resource.address not in self.unfinished:
             self._views.put(resource.address, resource.type, {**live, **wanted.fields})
@@ -271,6 +269,12 @@ class Decider:
             object_id=object_id,
             live=live,
         )
+
+
+def _fixed(model: type[Resource], found: tuple[Change, ...]) -> tuple[Change, ...]:
+    """The changes, with those marked that the type itself says need a replacement."""
+    forcing = set(model.replaces([FieldChange(change.path, change.before, change.after) for change in found]))
+    return tuple(replace(change, forces_replacement=True) if change.path in forcing else change for change in found)
 
 
 def _whole(model: type[Resource], fields: Mapping[str, Any]) -> tuple[Change, ...]:

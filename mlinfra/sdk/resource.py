@@ -181,6 +181,12 @@ class Resource(BaseModel):
         return None
 
     @classmethod
+    def replaces(cls, changes: Sequence[FieldChange]) -> Sequence[str]:
+        """The paths of those changes that need a replacement though their field's policy does not say so (pure): a list that
+        can grow in place and not shrink, say. Values may be unknown."""
+        return ()
+
+    @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
         """One line in the words of the field for these changes ("stopped → start"), or None for the generic one."""
         return None

@@ -51,6 +51,7 @@ class DockerImage(Resource):
     """
 
     type: ClassVar[str] = "docker.image"
+    looks_outside: ClassVar[bool] = True
 
     name: Annotated[str, REPLACE]
     """``repository:tag`` or ``repository@sha256:…``; the tag is ``latest`` if left out."""

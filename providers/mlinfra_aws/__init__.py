@@ -1,0 +1,31 @@
+"""AWS as a provider: managed services. The table, nothing else."""
+
+from mlinfra.sdk.provider import Provider
+
+PROVIDER = Provider(
+    name="aws",
+    version="0.1.0",
+    resources={
+        "aws.s3_bucket": "mlinfra_aws.s3:S3Bucket",
+        "aws.s3_objects": "mlinfra_aws.s3_objects:S3Objects",
+        "aws.kms_key": "mlinfra_aws.kms:KmsKey",
+        "aws.kms_alias": "mlinfra_aws.kms:KmsAlias",
+        "aws.iam_role": "mlinfra_aws.iam:IamRole",
+        "aws.ecr_repository": "mlinfra_aws.ecr:EcrRepository",
+        "aws.cloudwatch_log_group": "mlinfra_aws.logs:LogGroup",
+        "aws.secretsmanager_secret": "mlinfra_aws.secretsmanager:Secret",
+        "aws.sagemaker_model": "mlinfra_aws.sagemaker.model:Model",
+        "aws.sagemaker_endpoint_configuration": "mlinfra_aws.sagemaker.endpoint_config:EndpointConfiguration",
+        "aws.sagemaker_endpoint": "mlinfra_aws.sagemaker.endpoint:Endpoint",
+        "aws.sagemaker_feature_group": "mlinfra_aws.sagemaker.feature_group:FeatureGroup",
+        "aws.sagemaker_model_package_group": "mlinfra_aws.sagemaker.model_package_group:ModelPackageGroup",
+        "aws.sagemaker_pipeline": "mlinfra_aws.sagemaker.pipeline:Pipeline",
+    },
+    recipes={
+        "storage": "mlinfra_aws.kinds.storage:lower",
+        "secret": "mlinfra_aws.kinds.secret:lower",
+    },
+    connect="mlinfra_aws.client:connect",
+    settings="mlinfra_aws.settings:AwsSettings",
+    about="managed services of AWS: S3, KMS, IAM, ECR, CloudWatch Logs, Secrets Manager, SageMaker",
+)

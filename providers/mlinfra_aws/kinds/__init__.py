@@ -1,0 +1,1 @@
+"""How AWS's managed services make kinds, one file a kind."""
