@@ -58,7 +58,7 @@ def drifted(payment: dict) -> dict:
 def seen(monitor: str) -> int:
     """How many requests the monitor's last look has seen."""
     with urllib.request.urlopen(f"{monitor}/verdict", timeout=120) as answer:
-        return json.load(answer)["rows"] or 0
+        return json.load(answer).get("rows") or 0
 
 
 def look(monitor: str, rows: int) -> dict:
