@@ -55,12 +55,18 @@ def drifted(payment: dict) -> dict:
     }
 
 
-def look(monitor: str, sent: int) -> dict:
-    """Have the monitor look now; requests are on its disk a moment after they were answered."""
+def seen(monitor: str) -> int:
+    """How many requests the monitor's last look has seen."""
+    with urllib.request.urlopen(f"{monitor}/verdict", timeout=120) as answer:
+        return json.load(answer).get("rows") or 0
+
+
+def look(monitor: str, rows: int) -> dict:
+    """Have the monitor look until it has seen so many requests: they are on its disk a moment after they were answered."""
     for _ in range(20):
         time.sleep(1.5)
         verdict = ask(f"{monitor}/run?wait=120", {})
-        if verdict["rows"] >= sent:
+        if verdict["rows"] >= rows:
             break
     return verdict
 
@@ -83,11 +89,12 @@ def main() -> None:
     payments = [{**payment, **features} for payment, features in zip(payments, users, strict=True)]
     if given.drift:
         payments = [drifted(payment) for payment in payments]
+    before = seen(monitor)
     stopped = 0
     for start in range(0, len(payments), BATCH):
         stopped += sum(predict(endpoint, payments[start : start + BATCH])["predictions"])
     print(f"{stopped} of them look like fraud. Having the monitor look …\n", flush=True)
-    verdict = look(monitor, len(payments))
+    verdict = look(monitor, before + len(payments))
 
     features = read_features(store, [USER])[0]
     risky = {"amount": round(features["avg_amount"] * 7, 2), "hour": 3, **features}

@@ -253,7 +253,7 @@ def test_a_killed_server_loses_no_request_and_an_apply_mends_just_that(shop: Sho
         for _ in range(2):
             os.kill(shop.process("a").pid, signal.SIGKILL)
             # Nobody else may answer, so requests wait.
-            assert shop.plan() == ["~ process a  stopped → start"]
+            assert shop.plan() == ["~ process a  stopped → start  (changed outside mlinfra)"]
             shop.apply()
             asked.during("after", ("a", "one"))
         # With another variant in force it answers meanwhile.

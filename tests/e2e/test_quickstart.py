@@ -131,6 +131,7 @@ def test_the_demo_tells_drifted_from_same(platform: Platform) -> None:
     mlinfra = Path(sys.executable).with_name("mlinfra")
     for captured in (platform.work / "volumes" / "endpoint.fraud" / "capture").rglob("*.jsonl"):
         captured.unlink()
+    ask(f"{platform.output('monitor.drift.url')}/run?wait=120", {})  # it forgets what other tests asked
     text = demo()
     assert "feature     user u042: txn_count_7d = " in text
     assert "fraud with probability" in text
