@@ -5,6 +5,7 @@ The platform is brought up once for this module. Each test leaves it as it found
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 from docker import APIClient
-from docker.errors import DockerException
+from docker.errors import DockerException, NotFound
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart"
 IMAGES = ("python:3.11-slim", "haproxy:2.6")
@@ -88,7 +89,8 @@ class Platform:
         for name in owned["volumes"]:
             self.api.remove_volume(name)
         for name in owned["images"]:
-            self.api.remove_image(name, force=True)
+            with contextlib.suppress(NotFound):  # what it was built on went with the one before
+                self.api.remove_image(name, force=True)
 
 
 def absent(why: str) -> None:
