@@ -139,7 +139,8 @@ def codes(root: Path = ROOT) -> dict[str, set[str]]:
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 match node:
                     case ast.Call(args=[first, second, _, *_]) | ast.Tuple(elts=[first, second]):
-                        summaries = {text for text in _texts(second) if text[:1].isupper()}
+                        # A cloud's service and operation ("s3", "ListObjects") stand in such pairs as well.
+                        summaries = {t for t in _texts(second) if t[:1].isupper() and not re.search("[a-z][A-Z]", t)}
                         for code in _texts(first):
                             if summaries and CODE.fullmatch(code) and (isinstance(node, ast.Call) or "-" in code):
                                 found.setdefault(code, set()).update(summaries)
