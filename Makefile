@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demo-down test lint types unit acceptance lock benchmarks benchmarks-docker clean
+.PHONY: demo demo-docker demo-down test lint types unit acceptance lock benchmarks benchmarks-docker clean
 
 $(BIN)/mlinfra: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "mlinfra needs Python 3.11 or newer with venv (on Debian: apt install python3-venv)" >&2; exit 1; }
@@ -24,6 +24,11 @@ $(VENV)/.dev: $(BIN)/mlinfra pyproject.toml
 demo: $(BIN)/mlinfra
 	@cd examples/quickstart && ../../$(BIN)/mlinfra apply --auto-approve
 	@cd examples/quickstart && ../../$(BIN)/python demo.py --mlinfra ../../$(BIN)/mlinfra
+
+demo-docker: $(BIN)/mlinfra
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[docker]'
+	@cd examples/quickstart && MLINFRA_ENV=ci ../../$(BIN)/mlinfra apply --auto-approve
+	@cd examples/quickstart && MLINFRA_ENV=ci ../../$(BIN)/python demo.py --mlinfra ../../$(BIN)/mlinfra
 
 demo-down: $(BIN)/mlinfra
 	cd examples/quickstart && ../../$(BIN)/mlinfra destroy --auto-approve
