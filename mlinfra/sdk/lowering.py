@@ -45,8 +45,8 @@ class Lowering(Protocol):
     component: str
     """The component's address, ``endpoint.fraud``."""
     capabilities: frozenset[str]
-    """What the runtime offers beyond Python processes (``images``, ``passwords``, ``postgresql``, ``replicas``, ``gpu``). The
-    name of a product says that its image can be run as a service."""
+    """What the runtime offers beyond Python processes (``images``, ``passwords``, ``postgresql``, ``redis``, ``replicas``,
+    ``gpu``). The name of a product says that its image can be run as a service."""
 
     def resource(
         self,

@@ -88,7 +88,8 @@ class DockerJob(Resource):
 
     @classmethod
     def read(cls, client: DockerClient, known: Known) -> Fields | None:
-        return dict(known.fields)
+        # Of secrets only fingerprints are known, which are no values to be read.
+        return {name: value for name, value in known.fields.items() if name != "secrets"}
 
     def create(self, client: DockerClient, op: Operation) -> Created:
         found = _found(client, self.name)

@@ -29,9 +29,11 @@ from mlinfra.sdk.workload import (
 )
 from mlinfra_docker.addresses import Addresses, Reached
 from mlinfra_docker.container_files import SECRETS
+from mlinfra_docker.health import healthcheck
 from mlinfra_docker.naming import EVERYWHERE, LOCAL, Names, alias
 from mlinfra_docker.route import gateway
 from mlinfra_docker.software import PYTHON_IMAGE, adds, interpreter, recipe, speaks_python
+from mlinfra_docker.starters import Startable, Starters, Trigger
 from mlinfra_docker.volumes import Placed, volume
 
 FILES: Final = "/mlinfra/files"
@@ -40,26 +42,18 @@ PASSWORD: Final = 40
 """Characters of a password that is made here."""
 STOP: Final = 30
 """Seconds that a service has to answer what it was asked and to end."""
-CHECK_EVERY: Final = 5
-CHECK_TIMEOUT: Final = 10
-CHECK_FAILURES: Final = 3
-"""Health checks: seconds between two, seconds that one may take, failures in a row until a container counts as ill."""
-ASK: Final = (
-    "import sys,http.client as h;"
-    "c=h.HTTPConnection('127.0.0.1',int(sys.argv[1]),timeout=9);c.request('GET',sys.argv[2]);"
-    "s=c.getresponse().status;print('it answers',s);sys.exit(s>=400)"
-)
 
 
 class DockerRuntime:
     """Realises workloads with the resource types of this provider. One is made for each lowering."""
 
-    capabilities: frozenset[str] = frozenset({"images", "replicas", "gpu", "passwords", "postgresql"})
+    capabilities: frozenset[str] = frozenset({"images", "replicas", "gpu", "passwords", "postgresql", "redis"})
 
     def __init__(self, place: Place) -> None:
         self.names = Names(place)
         self.addresses = Addresses()
         self._images: dict[tuple[str, Software], str] = {}
+        self._starters = Starters(self)
 
     def volume(self, wanted: Volume, lowering: Lowering) -> VolumeHandle:
         """A volume, and what brings its files in."""
@@ -69,7 +63,13 @@ class DockerRuntime:
         """One container, or as many as there are replicas, which share a name on the network."""
         slots: dict[str, Any] = {"host": EVERYWHERE}
         slots |= {f"port:{word}": str(port.inside) for word, port in service.ports.items()}
+        triggers = self._triggers(service)
+        slots |= {f"trigger:{word}": trigger.command for word, trigger in triggers.items()}
         fields, after = self._container(service, slots, lowering)
+        for trigger in triggers.values():
+            fields["files"] |= {trigger.command: trigger.file}
+            fields["secrets"] |= trigger.secrets
+            after.append(trigger.after)
         check = healthcheck(service)
         if check is not None:
             fields["healthcheck"] = check
@@ -97,9 +97,7 @@ class DockerRuntime:
                     "networks": self.network(lowering, host, shared),
                     # The user's URL leads to the first; a route leads to all.
                     "ports": ports if count == 1 else {},
-                    "init": True,
-                    "stop_timeout": STOP,
-                    "restart_policy": "unless-stopped",
+                    **self.kept_up(),
                 },
                 after=[*after, *service.after],
                 label=service.name if count == 1 else f"{service.name} {count}",
@@ -116,7 +114,7 @@ class DockerRuntime:
         return ServiceHandle(handles[0].address, urls, Reached(tuple(hosts), inside, addresses))
 
     def job(self, job: Job, lowering: Lowering) -> JobHandle:
-        """What a run's container is made from. A service cannot start it: that would take the engine's socket."""
+        """What a run's container is made from. A service starts it by way of a starter, which has the same."""
         fields, after = self._container(job, {"host": EVERYWHERE}, lowering)
         handle = lowering.resource(
             "docker.job",
@@ -131,7 +129,8 @@ class DockerRuntime:
             },
             after=[*after, *job.after],
         )
-        return JobHandle(handle.address)
+        startable = Startable(job, fields, (*after, *job.after), lowering)
+        return JobHandle(handle.address, startable.trigger, startable)
 
     def route(self, route: Route, lowering: Lowering) -> RouteHandle:
         """A gateway in front of services."""
@@ -160,6 +159,10 @@ class DockerRuntime:
         fields = {"name": f"{self.names.object(lowering.component, name)}-{word}"}
         return lowering.resource("docker.host_port", f"{name}-{word}", fields, label=f"port of {name}").ref("number")
 
+    def kept_up(self) -> dict[str, Any]:
+        """How a container is kept running, and ended."""
+        return {"init": True, "stop_timeout": STOP, "restart_policy": "unless-stopped"}
+
     def published(self, port: Port, number: Any) -> dict[str, Any]:
         """Where a port is published: on the engine's machine itself only, unless it is exposed."""
         return {"host_ip": EVERYWHERE if port.exposed else LOCAL, "host_port": number}
@@ -176,6 +179,13 @@ class DockerRuntime:
             slot = str(error.args[0]).removeprefix("~")
             remedy = f"There are: {', '.join(sorted(slots))}."
             raise fail("slot-unknown", "Unknown place", f'{where} asks for "{slot}".', remedy) from None
+
+    def _triggers(self, service: Service) -> dict[str, Trigger]:
+        """The commands of a service that start jobs. They are Python's, which other images may not have."""
+        if not speaks_python(service.software):
+            return {}
+        python = interpreter(service.software)
+        return {word: self._starters.trigger(job, python) for word, job in service.triggers.items() if job.trigger}
 
     def _container(
         self, workload: Service | Job, slots: Mapping[str, Any], lowering: Lowering
@@ -225,24 +235,6 @@ class DockerRuntime:
             label = "image" if name == "python" else f"image {name}"
             self._images[key] = lowering.resource("docker.generated_image", name, fields, label=label).ref("id")
         return self._images[key]
-
-
-def healthcheck(service: Service) -> dict[str, Any] | None:
-    """How the engine asks a service whether it is well. None where its image cannot ask, or there is nothing to ask."""
-    probe = service.probe
-    if probe is None or not (probe.command or speaks_python(service.software)):
-        return None
-    test = list(probe.command)
-    if not test:
-        port = str(service.ports[probe.port].inside)
-        test = [interpreter(service.software), "-IS", "-c", ASK, port, probe.path]
-    return {
-        "test": ["CMD", *test],
-        "interval": CHECK_EVERY,
-        "timeout": CHECK_TIMEOUT,
-        "start_period": probe.timeout,
-        "retries": CHECK_FAILURES,
-    }
 
 
 def _text(file: File) -> dict[str, str]:

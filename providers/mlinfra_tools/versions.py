@@ -33,6 +33,9 @@ class Tool:
 POSTGRESQL: Final = Software("postgres:16")
 """The database of what keeps more than a file should, where the runtime has images."""
 
+REDIS: Final = Software("redis:7")
+"""What serves the latest values, where the runtime has images."""
+
 TOOLS: Final[dict[str, Tool]] = {
     # psycopg2: for where there is a PostgreSQL.
     "mlflow": Tool(
@@ -58,8 +61,9 @@ TOOLS: Final[dict[str, Tool]] = {
         ),
         lock="modelserver/requirements.lock",
     ),
+    # redis: for where there is one.
     "feast": Tool(
-        requirements=("feast==0.67.0",),
+        requirements=("feast[redis]==0.67.0",),
         lock="feast/requirements.lock",
     ),
     # pandas 3 makes evidently 0.7 fail on import.

@@ -21,7 +21,7 @@ from docker import APIClient
 from docker.errors import DockerException, NotFound
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart"
-IMAGES = ("python:3.11-slim", "haproxy:2.6")
+IMAGES = ("python:3.11-slim", "haproxy:2.6", "postgres:16", "redis:7")
 LONGEST = 2400
 """Seconds that a command may take: the first apply builds five images, and the machine may be busy."""
 

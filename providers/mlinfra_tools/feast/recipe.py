@@ -14,6 +14,7 @@ from mlinfra.sdk.diagnostics import fail
 from mlinfra.sdk.lowering import Lowering, Outputs
 from mlinfra.sdk.refs import references
 from mlinfra.sdk.workload import Limits, Mount, Volume
+from mlinfra_tools.feast.redis import redis
 from mlinfra_tools.feast.service import server_service
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def lower(store: FeatureStore, lowering: Lowering) -> Outputs:
     # Not marked as data: what a delete would lose is told by the repository, which can say what of it can be made again.
     volume = lowering.volume(Volume("store"))
     lowering.share("volume", volume)
+    own = online and {"redis", "passwords"} <= lowering.capabilities
     server = lowering.service(
         server_service(
             volume,
@@ -54,6 +56,7 @@ def lower(store: FeatureStore, lowering: Lowering) -> Outputs:
             port=given.get("port"),
             exposed=given.get("expose", False),
             limits=limits,
+            online=redis(lowering) if own else None,
         )
     )
     url = server.urls["http"]

@@ -205,7 +205,10 @@ class FeastRepository(Resource):
     @classmethod
     def would_lose(cls, client: ToolsClient, known: Known) -> str | None:
         told = FeatureServer(client, known.fields["url"]).repository(count=True) or {}
-        online = {view: count for view, count in told.get("counts", {}).items() if count}
+        counts = told.get("counts", {})
+        if counts is None:
+            return f"online values (how many cannot be told: {told['store']})"
+        online = {view: count for view, count in counts.items() if count}
         if not online:
             return None
         held = ", ".join(f"{count:,} of {view}" for view, count in online.items())

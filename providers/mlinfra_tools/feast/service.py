@@ -8,6 +8,7 @@ from typing import Final
 from mlinfra.sdk.refs import slot
 from mlinfra.sdk.workload import File, Limits, Mount, Port, Probe, Service, VolumeHandle
 from mlinfra_tools.feast.bundle import server_script
+from mlinfra_tools.feast.redis import Redis
 from mlinfra_tools.versions import software
 
 SCRIPT: Final = "feature_server.py"
@@ -32,9 +33,11 @@ def server_service(
     port: int | None = None,
     exposed: bool = False,
     limits: Limits = UNLIMITED,
+    online: Redis | None = None,
 ) -> Service:
     """The service over the volume ``store``, which sees the volumes of its ``sources``. ``port`` fixes its number;
-    ``exposed`` lets other machines reach it."""
+    ``exposed`` lets other machines reach it. ``online`` is its online store, without which it is a file in ``store``."""
+    redis = () if online is None else ("--redis", online.url, "--redis-password", slot("secret:redis"))
     return Service(
         name="server",
         software=software("feast"),
@@ -48,10 +51,12 @@ def server_service(
             "--store",
             slot("path:store"),
             *(("--exposed",) if exposed else ()),
+            *redis,
         ),
         ports={"http": Port(inside=6566, number=port, exposed=exposed)},
         probe=Probe("http", "/health", timeout=START_SECONDS),
         env=ENVIRONMENT,
+        secrets={} if online is None else {"redis": online.password},
         files=(File(SCRIPT, server_script()),),
         mounts=(Mount("store", store), *sources),
         limits=limits,

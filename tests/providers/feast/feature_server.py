@@ -24,6 +24,8 @@ class FakeFeatureServer:
     failing: str | None = None
     notes: list[str] = field(default_factory=list)
     down: bool = False
+    silent: bool = False
+    """Whether its online store does not answer."""
     applied: list[dict[str, Any]] = field(default_factory=list)
     looks: int = 0
     steps: list[str] = field(default_factory=lambda: ["feast apply", "materialising user_txn"])
@@ -41,7 +43,7 @@ class FakeFeatureServer:
                     return httpx.Response(404, json={"detail": "no repository was applied yet"})
                 told = dict(self.live)
                 if "count" in request.url.params:
-                    told["counts"] = {view: len(rows) for view, rows in self.online.items()}
+                    told["counts"] = None if self.silent else {view: len(rows) for view, rows in self.online.items()}
                 return httpx.Response(200, json=told)
             case ("PUT", "/-/repository"):
                 definition = json.loads(request.content)

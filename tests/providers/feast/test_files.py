@@ -47,6 +47,9 @@ def test_a_definition_is_rendered_as_a_feast_repository() -> None:
     config = yaml.safe_load(files["feature_store.yaml"])
     assert config["project"] == "fraud"
     assert config["online_store"] == {"type": "sqlite", "path": "data/online.db"}
+    redis = {"type": "redis", "connection_string": 'there:6379,password="${SECRET}"'}
+    told = yaml.safe_load(render(DEFINITION, templates(), redis)["feature_store.yaml"])
+    assert told == {**config, "online_store": redis}
     made = calls(files["features.py"])
     assert made["entity_user"]["join_keys"] == "['user_id']"
     assert made["entity_user"]["value_type"] == "ValueType.STRING"

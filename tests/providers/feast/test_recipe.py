@@ -24,6 +24,7 @@ class Collected:
     """A lowering that keeps what it is given."""
 
     component: str = "feature_store.card-fraud"
+    capabilities: frozenset[str] = frozenset()
     volumes: list[Volume] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     resources: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = field(default_factory=dict)
@@ -38,7 +39,10 @@ class Collected:
     def service(self, service: Service) -> ServiceHandle:
         self.services.append(service)
         address = f"{self.component}/process.{service.name}"
-        return ServiceHandle(address, {"http": ref(address, "urls.http")})
+        return ServiceHandle(address, {port: ref(address, f"urls.{port}") for port in service.ports})
+
+    def password(self, name: str) -> str:
+        return ref(f"{self.component}/secret.{name}", "value")
 
     def resource(self, type: str, name: str, fields: dict[str, Any], *, after: tuple[str, ...] = ()) -> Handle:
         self.resources[f"{type} {name}"] = (fields, after)
@@ -73,8 +77,8 @@ def store(view: dict[str, Any] | None = None, **given: Any) -> FeatureStore:
     )
 
 
-def lowered(model: FeatureStore) -> tuple[Collected, Any]:
-    lowering = Collected()
+def lowered(model: FeatureStore, *capabilities: str) -> tuple[Collected, Any]:
+    lowering = Collected(capabilities=frozenset(capabilities))
     return lowering, recipe.lower(model, lowering)  # type: ignore[arg-type]  # has what the recipe uses
 
 
@@ -103,6 +107,24 @@ def test_a_store_is_a_volume_a_server_and_a_repository() -> None:
     assert lowering.notes == []
     assert set(lowering.offered) == {"volume"}
     FeastRepository.model_validate(fields)
+
+
+def test_where_there_is_a_redis_it_is_the_online_store() -> None:
+    lowering, outputs = lowered(store(), "images", "passwords", "redis")
+    online, server = lowering.services
+    url, password = ref("feature_store.card-fraud/process.online", "urls.redis"), lowering.password("password")
+    assert (online.software.image, online.ports["redis"].private) == ("redis:7", True)
+    assert online.secrets == {"password": password}
+    assert server.secrets == {"redis": password}
+    assert server.command[server.command.index("--redis") + 1] == url
+    # In files only: in no command line and no variable.
+    assert password not in (*online.command, *online.env.values(), *server.command, *server.env.values())
+    assert [volume.data for volume in lowering.volumes] == [False, False]
+    assert lowering.notes == []
+    assert outputs["name"] == "card_fraud"
+    (alone,) = lowered(store(online=False, materialise=False), "images", "passwords", "redis")[0].services
+    assert alone.secrets == {}
+    assert "--redis" not in alone.command
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,12 @@ def test_would_lose_counts_what_is_online() -> None:
     assert FeastRepository.would_lose(server.client(), known()) is None
 
 
+def test_what_an_online_store_holds_that_does_not_answer_counts_as_something() -> None:
+    server = FakeFeatureServer(live={"project": "fraud", "store": "online store does not answer"}, silent=True)
+    lost = FeastRepository.would_lose(server.client(), known())
+    assert lost == "online values (how many cannot be told: online store does not answer)"
+
+
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [

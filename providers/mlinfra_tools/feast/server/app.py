@@ -8,8 +8,8 @@
 
 Where other machines reach the port, the routes below ``/-/`` answer this machine only.
 
-Feast keeps its connection to a deleted SQLite file, and would make a missing one anew, empty. So each request looks at the
-file first: gone is said, another one is opened.
+Feast keeps its connection to a deleted SQLite file, and would make a missing one anew, empty; from an empty Redis it answers
+that there is no value. So each request looks at the store first: gone is said, another one is opened.
 """
 
 # Feast and what comes with it are in the workload's environment only.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -31,23 +31,23 @@ from starlette.responses import JSONResponse
 from .clerk import Clerk
 from .keeper import Keeper
 from .layout import Layout, read_record
-from .probe import describe, entity_rows, sample_entity, table
+from .online import NotReadable, OnlineStore, SqliteStore
+from .probe import describe
 
 log = logging.getLogger("featureserver")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-FileMark = tuple[int, int] | None
 
 
 @dataclass(slots=True)
 class Serving:
-    """Feast's application over one generation of files, and how many requests are in it."""
+    """Feast's application over one generation of its files and store, and how many requests are in it."""
 
     app: Any
     lifespan: Any
-    mark: FileMark
+    mark: Hashable
     requests: int = 0
     left: bool = False
 
@@ -55,11 +55,21 @@ class Serving:
 class App:
     """The ASGI application."""
 
-    def __init__(self, layout: Layout, templates: Mapping[str, str], clerk: Clerk, *, exposed: bool = False) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        templates: Mapping[str, str],
+        clerk: Clerk,
+        online: OnlineStore | None = None,
+        *,
+        exposed: bool = False,
+    ) -> None:
+        """``online`` is the SQLite file of the layout unless another is given."""
         self.layout = layout
+        self.online = online or SqliteStore(layout.online)
         self._exposed = exposed
         self._off = False
-        self.keeper = Keeper(layout, templates, clerk, self._renew)
+        self.keeper = Keeper(layout, self.online, templates, clerk, self._renew)
         self._serving: Serving | None = None
         self._renewing = asyncio.Lock()
         self._schedule: asyncio.Task[None] | None = None
@@ -116,20 +126,20 @@ class App:
 
     def _describe(self, count: bool) -> dict[str, Any] | None:
         record = read_record(self.layout)
-        told = describe(self.layout, record)
+        told = describe(self.layout, self.online, record)
         if told is None:
             return None
         if record is not None and self.keeper.run.status == "running" and record.status == "applying":
             told["store"] = "it is being applied"
         if record is not None and count:
-            told["counts"] = entity_rows(self.layout.online, {name: table(record, name) for name in record.views})
+            told["counts"] = self.online.rows(record.definition["project"], record.views)
         return told
 
     def _sample(self, view: str) -> dict[str, Any] | None:
         record = read_record(self.layout)
         if record is None or view not in record.views:
             return None
-        return sample_entity(self.layout.online, table(record, view))
+        return self.online.sample(record.definition["project"], view)
 
     # -- Feast's -----------------------------------------------------------------------------------------------------------
 
@@ -137,7 +147,12 @@ class App:
         if self._off:
             await _problem(404, "nothing is served: the blueprint says `online: false`")(scope, receive, send)
             return
-        mark = self._mark()
+        try:
+            # In a thread: it may be a question to another machine.
+            mark = await asyncio.to_thread(self.online.mark)
+        except NotReadable as error:
+            await _problem(503, f"the {error}: run `mlinfra apply`")(scope, receive, send)
+            return
         if mark is None:
             gone = "the online store is gone" if read_record(self.layout) else "no repository was applied yet"
             await _problem(503, f"{gone}: run `mlinfra apply`")(scope, receive, send)
@@ -156,14 +171,7 @@ class App:
             if serving.left and not serving.requests:
                 await _leave(serving)
 
-    def _mark(self) -> FileMark:
-        try:
-            found = self.layout.online.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-    async def _renew(self, only_if_not: FileMark = None) -> None:
+    async def _renew(self, only_if_not: Hashable = None) -> None:
         """Open the files anew, and leave the old ones once their requests are through. Nothing to do if another request has
         opened ``only_if_not`` meanwhile."""
         async with self._renewing:
@@ -178,7 +186,9 @@ class App:
                     await _leave(old)
 
     async def _opened(self) -> Serving | None:
-        mark = self._mark()
+        mark: Hashable = None
+        with suppress(NotReadable):
+            mark = await asyncio.to_thread(self.online.mark)
         if mark is None or not self.layout.config.exists() or not self.layout.registry.exists():
             return None
         try:

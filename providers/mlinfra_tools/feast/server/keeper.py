@@ -9,12 +9,10 @@ import asyncio
 import logging
 import os
 import signal
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -30,7 +28,8 @@ from .layout import (
     source_state,
     write_record,
 )
-from .probe import filled_tables, has_data, missing, read_registry, serves, table
+from .online import NotReadable, OnlineStore
+from .probe import has_data, missing, read_registry, serves
 from .render import render
 from .schedule import Schedule
 
@@ -60,9 +59,15 @@ class Keeper:
     """The repository below ``layout``. ``changed`` is awaited after each job, so that the server reads anew."""
 
     def __init__(
-        self, layout: Layout, templates: Mapping[str, str], clerk: Clerk, changed: Callable[[], Awaitable[None]]
+        self,
+        layout: Layout,
+        online: OnlineStore,
+        templates: Mapping[str, str],
+        clerk: Clerk,
+        changed: Callable[[], Awaitable[None]],
     ) -> None:
         self.layout = layout
+        self._online = online
         self.run = Run()
         self._templates = templates
         self._clerk = clerk
@@ -125,7 +130,7 @@ class Keeper:
         project = definition["project"]
         names = list(definition["views"])
         whole = before is None or before.status != "applied" or read_registry(layout.registry, project) is None
-        files = render(definition, self._templates)
+        files = render(definition, self._templates, self._online.settings)
         if before is not None and not serves(before.definition):
             # What was online before it was switched off may be old.
             whole = True
@@ -135,10 +140,8 @@ class Keeper:
         )
         write_record(layout, record)
         self._set_aside_broken(project)
-        tables = (filled_tables(layout.online) if layout.online.exists() else None) or {}
-        stale = [
-            name for name in names if whole or not tables.get(table(record, name)) or _reshaped(before, record, name)
-        ]
+        filled = await asyncio.to_thread(self._filled, record)
+        stale = [name for name in names if whole or not filled.get(name) or _reshaped(before, record, name)]
         for name, text in files.items():
             replace_text(layout.folder / name, text)
             record.files[name] = str(digest(layout.folder / name))
@@ -151,17 +154,24 @@ class Keeper:
             steps.append({"say": "making online tables", "tables": str(layout.folder)})
         steps += [self._materialise(definition, name, end) for name in states]
         failed = await self._do(steps)
+        if not failed and serves(definition):
+            try:
+                await asyncio.to_thread(self._online.settle)
+            except NotReadable as error:
+                failed = str(error)
         record.status, record.reason = ("failed", failed) if failed else ("applied", "")
-        self._note(record, {} if failed else states, end)
+        await asyncio.to_thread(self._note, record, {} if failed else states, end)
         return failed
 
     async def _tear_down(self, run: Run) -> str | None:
         layout = self.layout
         failed = None
-        if layout.config.exists() and layout.registry.exists():
+        # Feast would fail over rows that nobody can reach; they go with their store.
+        if layout.config.exists() and layout.registry.exists() and await asyncio.to_thread(self._there):
             failed = await self._do([{"say": "feast teardown", "command": self._command("teardown")}])
         if failed is None:
-            for path in (layout.online, layout.registry, layout.config, layout.folder / "features.py", layout.record):
+            await asyncio.to_thread(self._online.remove)
+            for path in (layout.registry, layout.config, layout.folder / "features.py", layout.record):
                 path.unlink(missing_ok=True)
             with suppress(OSError):
                 layout.record.parent.rmdir()
@@ -171,7 +181,7 @@ class Keeper:
         """Views whose file has changed are filled from it anew: Feast's incremental run takes rows by their event time, so it
         would never take those that arrive late. Sources elsewhere are left to it."""
         record = read_record(self.layout)
-        if record is None or record.status != "applied" or not self.layout.online.exists():
+        if record is None or record.status != "applied" or not await asyncio.to_thread(self._there):
             return None
         end = datetime.now(UTC)
         window = (record.definition.get("materialise") or {}).get("window")
@@ -194,7 +204,7 @@ class Keeper:
         states = self._states(record, steps)
         failed = await self._do(list(steps.values()))
         if not failed:
-            self._note(record, states, end)
+            await asyncio.to_thread(self._note, record, states, end)
             await self._changed()
         return failed
 
@@ -227,20 +237,30 @@ class Keeper:
         return {name: source_state(record.definition["views"][name]["source"]) for name in names}
 
     def _note(self, record: Record, filled: Mapping[str, str | None], at: datetime) -> None:
-        tables = filled_tables(self.layout.online) or {}
+        found = self._filled(record)
         for name, state in filled.items():
             record.views[name] |= {"materialised": at.isoformat(timespec="seconds"), "source": state}
         for name, view in record.views.items():
-            view["filled"] = bool(tables.get(table(record, name)))
+            view["filled"] = bool(found.get(name))
         write_record(self.layout, record)
+
+    def _filled(self, record: Record) -> dict[str, bool]:
+        """Whether each view has rows online; none is known to have if the store cannot be read."""
+        with suppress(NotReadable):
+            return self._online.filled(record.definition["project"], record.views)
+        return {}
+
+    def _there(self) -> bool:
+        with suppress(NotReadable):
+            return self._online.mark() is not None
+        return False
 
     def _set_aside_broken(self, project: str) -> None:
         """Rename files that Feast could not open, so that they are made again."""
-        if self.layout.online.exists() and _broken(self.layout.online):
-            _set_aside(self.layout.online)
+        self._online.set_aside_broken()
         registry = self.layout.registry
         if registry.exists() and registry.stat().st_size and read_registry(registry, project) is None:
-            _set_aside(registry)
+            registry.replace(registry.with_name(f"{registry.name}.broken"))
 
 
 def _wanted(before: Record | None, after: Record, view: str) -> bool:
@@ -258,18 +278,3 @@ def _reshaped(before: Record | None, after: Record, view: str) -> bool:
     keys = [(record.definition["entities"], views) for record, views in ((before, old), (after, new))]
     joined = [{name: entities.get(name) for name in views["entities"]} for entities, views in keys]
     return joined[0] != joined[1] or any(old.get(name) != new.get(name) for name in SHAPE)
-
-
-def _broken(online: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(online)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        return False
-    except sqlite3.DatabaseError:
-        return True
-    return False
-
-
-def _set_aside(path: Path) -> None:
-    path.replace(path.with_name(f"{path.name}.broken"))

@@ -1,7 +1,6 @@
-"""Looks at what a repository really is: the definitions in Feast's registry file, the tables and rows of its online store.
+"""Looks at what a repository really is: the definitions in Feast's registry file, and what its online store holds of them.
 
-Reads only, and never through Feast's caches. Feast's own plan compares definitions with its registry and does not look at
-the online store, so a table that is gone would go unnoticed by it.
+Reads only, and never through Feast's caches.
 """
 
 # Feast and what comes with it are in the workload's environment only.
@@ -9,19 +8,18 @@ the online store, so a table that is gone would go unnoticed by it.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .feature_types import BY_VALUE
 from .layout import Definition, Layout, Record, digest, local_source, source_state
+from .online import NotReadable, OnlineStore
 
 READY = "ready"
 
 
-def describe(layout: Layout, record: Record | None) -> dict[str, Any] | None:
+def describe(layout: Layout, online: OnlineStore, record: Record | None) -> dict[str, Any] | None:
     """The live repository: its definition as the registry holds it, and under ``store`` what is wrong in words, or
     ``ready``. None if nothing was ever applied here."""
     if record is None and not layout.config.exists():
@@ -39,12 +37,12 @@ def describe(layout: Layout, record: Record | None) -> dict[str, Any] | None:
         "online": serves(definition),
         **registered,
         "missing": {name: missing(record, name) for name in record.views if not has_data(record, name)},
-        "store": "; ".join(problems(layout, record)) or READY,
+        "store": "; ".join(problems(layout, online, record)) or READY,
         "materialised": max((view["materialised"] or "" for view in record.views.values()), default=""),
     }
 
 
-def problems(layout: Layout, record: Record) -> Iterator[str]:
+def problems(layout: Layout, online: OnlineStore, record: Record) -> Iterator[str]:
     """What keeps the repository from being as its record says, each in a few words."""
     if record.status == "applying":
         yield "the last apply was cut off"
@@ -64,31 +62,24 @@ def problems(layout: Layout, record: Record) -> Iterator[str]:
         yield f"{', '.join(unknown)} is gone from the registry"
     if not serves(record.definition):
         return
-    if not layout.online.exists():
-        yield "online store is gone"
-        return
-    tables = filled_tables(layout.online)
-    if tables is None:
-        yield "online store cannot be read"
+    try:
+        tables = online.filled(record.definition["project"], record.views)
+    except NotReadable as error:
+        yield str(error)
         return
     views = {name: view for name, view in record.views.items() if name not in unknown}
-    lost = [name for name in views if table(record, name) not in tables]
+    lost = [name for name in views if name not in tables]
     if lost and len(lost) == len(record.views):
         yield "online store has lost its tables"
     elif lost:
         yield f"online table of {', '.join(lost)} is gone"
     for name, view in views.items():
-        filled = tables.get(table(record, name))
+        filled = tables.get(name)
         if filled is False and view["filled"]:
             yield f"online table of {name} is empty"
         waits = filled is False and not view["filled"] and view["materialised"] is None
         if waits and (record.definition.get("materialise") or {}).get("on_apply", True) and has_data(record, name):
             yield f"{name} is not materialised yet"
-
-
-def table(record: Record, view: str) -> str:
-    """The online store's table of a view."""
-    return f"{record.definition['project']}_{view}"
 
 
 def serves(definition: Definition) -> bool:
@@ -108,41 +99,6 @@ def missing(record: Record, view: str) -> str:
 def has_data(record: Record, view: str) -> bool:
     """Whether a view's source holds a file. One that is not on a local disk is taken to."""
     return source_state(record.definition["views"][view]["source"]) is not None
-
-
-def filled_tables(online: Path) -> dict[str, bool] | None:
-    """Each table of the online store, and whether it has a row. None if the file is no database or busy."""
-    with suppress(sqlite3.Error), closing(_opened(online)) as connection:
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {
-            name: connection.execute(f"SELECT 1 FROM {_name(name)} LIMIT 1").fetchone() is not None for name in names
-        }
-    return None
-
-
-def entity_rows(online: Path, tables: Mapping[str, str]) -> dict[str, int]:
-    """How many entities each view holds online; 0 for a table that is not there."""
-    counts = dict.fromkeys(tables, 0)
-    for view, name in tables.items():
-        with suppress(sqlite3.Error), closing(_opened(online)) as connection:
-            query = f"SELECT count(DISTINCT entity_key) FROM {_name(name)}"
-            counts[view] = connection.execute(query).fetchone()[0]
-    return counts
-
-
-def sample_entity(online: Path, table_name: str) -> dict[str, Any] | None:
-    """The join keys of one entity that a view's table holds, or None if it holds none."""
-    from feast.infra.key_encoding_utils import deserialize_entity_key
-    from feast.type_map import feast_value_type_to_python_type
-
-    with suppress(sqlite3.Error), closing(_opened(online)) as connection:
-        row = connection.execute(f"SELECT entity_key FROM {_name(table_name)} LIMIT 1").fetchone()
-        if row is None:
-            return None
-        key = deserialize_entity_key(row[0], entity_key_serialization_version=3)
-        values = [feast_value_type_to_python_type(value) for value in key.entity_values]
-        return dict(zip(key.join_keys, values, strict=True))
-    return None
 
 
 def read_registry(path: Path, project: str) -> dict[str, Any] | None:
@@ -192,12 +148,3 @@ def _type(value_type: int) -> str:
 
     name = ValueType.Enum.Name(value_type)
     return BY_VALUE.get(name, name.lower())
-
-
-def _opened(online: Path) -> sqlite3.Connection:
-    # A plain read-only open: "immutable" would not see what another connection is writing.
-    return sqlite3.connect(f"{online.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)
-
-
-def _name(table_name: str) -> str:
-    return '"' + table_name.replace('"', '""') + '"'

@@ -10,10 +10,14 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from .feature_types import TYPES
+from .online import SqliteStore
 
 
-def render(definition: Mapping[str, Any], templates: Mapping[str, str]) -> dict[str, str]:
-    """File name → text. ``templates`` maps ``<file name>.j2`` to its text; ``definition`` holds what `..repository` sends.
+def render(
+    definition: Mapping[str, Any], templates: Mapping[str, str], online_store: Mapping[str, str] = SqliteStore.settings
+) -> dict[str, str]:
+    """File name → text. ``templates`` maps ``<file name>.j2`` to its text; ``definition`` holds what `..repository` sends;
+    ``online_store`` are its settings.
 
     Errors: jinja2.TemplateError or KeyError for a definition that lacks something.
     """
@@ -27,6 +31,7 @@ def render(definition: Mapping[str, Any], templates: Mapping[str, str]) -> dict[
     values = {
         "online": True,
         **definition,
+        "online_store": online_store,
         "entities": {name: {"description": None, **entity} for name, entity in definition["entities"].items()},
         "views": {
             name: {"description": None, "created_field": None, "ttl": None, **view}
