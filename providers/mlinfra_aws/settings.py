@@ -56,5 +56,7 @@ class AwsSettings(BaseModel):
     endpoint_url: str | None = Field(
         None, pattern=r"^https?://", description="Another endpoint for all services. Default: AWS_ENDPOINT_URL, or AWS."
     )
-    images: Images = Field(Images(), description="Images in the place of those in the registry's repository.")
+    images: Images = Field(
+        Images(training=None, serving=None), description="Images in the place of those in the registry's repository."
+    )
     tags: Tags = Field({}, description="Tags for every object, besides its own ones.")

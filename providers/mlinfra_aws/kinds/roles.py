@@ -23,7 +23,9 @@ def role(
     trust: dict[str, Any] = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     if place.settings.get("account"):
         trust["Condition"] = {"StringEquals": {"aws:SourceAccount": str(place.settings["account"])}}
-    inline = [{"name": title, "policy": {"Statement": list(told)}} for title, told in policies.items()]
+    inline: list[dict[str, Any]] = [
+        {"name": title, "policy": {"Statement": list(told)}} for title, told in policies.items()
+    ]
     return lowering.resource(
         "aws.iam_role",
         called,
@@ -70,7 +72,7 @@ def unlocks(key: str | None, *, write: bool = False) -> list[Statement]:
     if key is None:
         return []
     actions = ["kms:Decrypt", *(["kms:GenerateDataKey"] if write else [])]
-    if has_token(key) or key.startswith("arn:aws:kms:") and ":key/" in key:
+    if has_token(key) or (key.startswith("arn:aws:kms:") and ":key/" in key):
         return [{"Effect": "Allow", "Action": actions, "Resource": key}]
     alias = key.rpartition(":")[2]
     if alias.startswith("alias/"):

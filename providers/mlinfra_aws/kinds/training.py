@@ -74,7 +74,7 @@ def lower(training: Training, lowering: Lowering) -> Outputs:
     steps = [_job(training, lowering, role, runs, place, model)]
     declared = _declared(model, lowering)
     if model is not None and served is not None:
-        steps.append(_registration(model, declared, served, role))
+        steps.append(_registration(model, declared, served))
     pipeline = lowering.resource(
         "aws.sagemaker_pipeline",
         STEP,
@@ -88,8 +88,9 @@ def lower(training: Training, lowering: Lowering) -> Outputs:
         label="training pipeline",
     )
     job = JobHandle(pipeline.address, (), pipeline)
-    if model is not None and declared is not None and declared.approval == "auto" and model.alias in declared.aliases:
-        lowering.produced(declared.aliases[model.alias].address, job)
+    held = declared.aliases.get(model.alias or "") if model is not None and declared is not None else None
+    if held is not None and declared is not None and declared.approval == "auto":
+        lowering.produced(held.address, job)
     lowering.share("job", job)
     return {"experiment": training.experiment or called, "job": pipeline.address}
 
@@ -230,7 +231,7 @@ def _twice(variable: str, why: str, remedy: str) -> Exception:
     return fail("variable-set-twice", "Variable set twice", f"{variable} cannot have two values: {why}.", remedy)
 
 
-def _registration(model: ModelRef, declared: Declared | None, served: Image, role: Handle) -> dict[str, Any]:
+def _registration(model: ModelRef, declared: Declared | None, served: Image) -> dict[str, Any]:
     """The step that makes what the job made a version of the model, in the words of CreateModelPackage. Approved versions with its
     mark hold the alias; a person approves those of a model with manual approval."""
     assert declared is not None

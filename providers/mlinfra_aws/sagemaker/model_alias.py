@@ -1,7 +1,7 @@
 """`aws.sagemaker_model_alias`: a name (champion) for one version of a registered model.
 
-SageMaker has no aliases. What comes nearest, with nothing but its own means: an alias stands for **the newest approved version whose
-metadata have the key ``mlinfra:alias:<name>``**. So whoever approves, rejects or marks a version decides, a rejected version gives
+SageMaker has no aliases. What comes nearest, with nothing but its own means: an alias stands for **the newest approved version
+whose metadata have the key ``mlinfra:alias:<name>``**. So whoever approves, rejects or marks a version decides, a rejected version gives
 the name back to the one before it, and everybody who asks AWS sees the same. mlinfra moves none; it puts back what was removed.
 """
 
@@ -60,12 +60,14 @@ class ModelAlias(AwsResource):
         for item in known:
             group, _, alias = item.id.rpartition("@")
             arn = held[group].get(alias)
-            found[item.address] = arn and {
-                "model_package_group_name": group,
-                "alias": alias,
-                "version": int(arn.rpartition("/")[2]),
-                "model_package_arn": arn,
-            }
+            found[item.address] = None
+            if arn is not None:
+                found[item.address] = {
+                    "model_package_group_name": group,
+                    "alias": alias,
+                    "version": int(arn.rpartition("/")[2]),
+                    "model_package_arn": arn,
+                }
         return found
 
     def locate(self, client: AwsClient, op: Operation) -> str | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from mlinfra.sdk.errors import Cancelled, ProviderError
+from mlinfra.sdk.errors import Cancelled, ProviderError, Unreachable
 from mlinfra.sdk.fields import REPLACE, VOLATILE
 from mlinfra.sdk.resource import Created, Fields, Known, Operation, RunResult
 from mlinfra_aws.client import AwsClient
@@ -114,11 +114,27 @@ class Pipeline(SageMakerResource):
             missing(error)
 
     def run(self, client: AwsClient, known: Known, op: Operation) -> RunResult:
-        """Execute it and wait for the end. An execution that is under way, of a run that was cut off, is waited for instead."""
-        execution = _under_way(client, known.id)
+        """Execute it and wait for the end.
+
+        A run that was cut off is taken up: its token is kept until its end is known, and AWS starts one execution for a token.
+        One that somebody else started and that is under way is waited for.
+        """
+        kept = op.work / "aws" / "runs" / known.id
+        execution = None if kept.exists() else _under_way(client, known.id)
         if execution is None:
+            if kept.exists():
+                op.say("taking up the run that was cut off")
+            else:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                whole = kept.with_suffix(".new")
+                whole.write_text(op.token, "utf-8")
+                whole.replace(kept)
             execution = client.call(
-                "sagemaker", "StartPipelineExecution", op=op, PipelineName=known.id, ClientRequestToken=op.token
+                "sagemaker",
+                "StartPipelineExecution",
+                op=op,
+                PipelineName=known.id,
+                ClientRequestToken=kept.read_text("utf-8"),
             )["PipelineExecutionArn"]
         else:
             op.say("one is under way: waiting for that")
@@ -139,10 +155,12 @@ class Pipeline(SageMakerResource):
                 timeout=LONGEST,
                 every=15.0,
             )
-        except Cancelled:
+        except (AwsError, Cancelled, Unreachable):
             raise
         except ProviderError as error:
+            kept.unlink(missing_ok=True)
             return RunResult(False, str(error), {"execution": execution})
+        kept.unlink(missing_ok=True)
         return RunResult(True, "", {"execution": execution})
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from tests.providers.aws.lab import ACCOUNT, Lab
+from tests.providers.aws.lab import Lab
 
 GROUP = "lab-test-registry-models-fraud"
 PIPELINE = "lab-test-training-fraud"
@@ -30,7 +28,6 @@ def noted(lab: Lab) -> list[str]:
 
 def follower(lab: Lab) -> dict[str, Any]:
     """Something that needs the version which the alias stands for."""
-    where = "registry.models/sagemaker_model_alias.fraud@champion"
     return {
         "copy": {
             "type": "aws.secretsmanager_secret",
