@@ -33,5 +33,6 @@ PROVIDER = Provider(
     },
     connect="mlinfra_aws.client:connect",
     settings="mlinfra_aws.settings:AwsSettings",
+    permissions="mlinfra_aws.permissions:policy",
     about="managed services of AWS: S3, KMS, IAM, ECR, CloudWatch Logs, Secrets Manager, SageMaker",
 )
