@@ -22,8 +22,9 @@ def artifact(lab: Lab, text: str = "flavors: {}\n", name: str = "model") -> str:
 
 def write(lab: Lab, **fields: Any) -> None:
     """An endpoint of a model in a folder: it needs no registry."""
-    variants = fields.pop("variants", {"champion": {"artifact": artifact(lab)}})
-    lab.write({}, endpoint={"fraud": {"variants": variants, **fields}})
+    if "variants" not in fields:
+        fields["variants"] = {"champion": {"artifact": artifact(lab)}}
+    lab.write({}, endpoint={"fraud": fields})
 
 
 def config(lab: Lab) -> dict[str, Any]:
