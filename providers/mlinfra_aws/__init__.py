@@ -21,6 +21,11 @@ PROVIDER = Provider(
         "aws.sagemaker_model_package_group": "mlinfra_aws.sagemaker.model_package_group:ModelPackageGroup",
         "aws.sagemaker_model_alias": "mlinfra_aws.sagemaker.model_alias:ModelAlias",
         "aws.sagemaker_pipeline": "mlinfra_aws.sagemaker.pipeline:Pipeline",
+        "aws.sns_topic": "mlinfra_aws.sns:Topic",
+        "aws.scheduler_schedule": "mlinfra_aws.scheduler:Schedule",
+        "aws.ssm_parameter": "mlinfra_aws.ssm:Parameter",
+        "aws.dynamodb_table": "mlinfra_aws.dynamodb:Table",
+        "aws.lambda_function": "mlinfra_aws.lambda_function:Function",
     },
     recipes={
         "storage": "mlinfra_aws.kinds.storage:lower",
