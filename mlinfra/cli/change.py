@@ -13,6 +13,8 @@ from mlinfra.cli.session import CHANGES, ERROR, INTERRUPTED, Chosen, asker, dura
 
 if TYPE_CHECKING:
     from mlinfra.engine.apply import Outcome
+    from mlinfra.engine.plan import Plan
+    from mlinfra.engine.workspace import Workspace
     from mlinfra.views.screen import Screen
 
 _HERE = Path("blueprint.yaml")
@@ -29,6 +31,9 @@ def plan(
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 if there are changes.")
     ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="What a provider cannot do is an error.")] = False,
+    permissions: Annotated[
+        bool, typer.Option("--permissions", help="Print what the credentials need for this apply (AWS: an IAM policy).")
+    ] = False,
     target: o.Targets = [],
     exclude: o.Excludes = [],
     replace: o.Replaces = [],
@@ -54,6 +59,9 @@ def plan(
             destroy=destroy, targets=tuple(target), excludes=tuple(exclude), replace=tuple(replace), adopt=tuple(adopt)
         )
         made = workspace.plan(asked, shown.emit)
+        if permissions:
+            _permissions(workspace, made, shown)
+            return
         shown.lines(plan_lines(made, details=details))
         shown.record(plan_record(made))
         problems = refused(made, workspace.blueprint.environment, allow_data_loss)
@@ -69,6 +77,33 @@ def plan(
             shown.lines([[(f"Saved. Apply exactly this with: mlinfra apply {out}", "dim")]])
         if detailed_exitcode and not made.empty:
             raise typer.Exit(CHANGES)
+
+
+def _permissions(workspace: Workspace, made: Plan, shown: Screen) -> None:
+    """Print what the credentials need, and nothing else, so that it can be piped on."""
+    from json import dumps
+
+    from mlinfra.engine.permissions import permissions
+    from mlinfra.sdk.diagnostics import Diagnostic, fail
+
+    types = {resource.type for resource in workspace.desire.resources.values()}
+    documents, unknown = permissions(made, types, workspace.catalog)
+    if not documents:
+        raise fail(
+            "no-permissions",
+            "No permissions to tell",
+            f"The environment {made.environment} has no provider that says what its credentials need.",
+            "Choose another environment with -e.",
+        )
+    for document in documents.values():
+        shown.lines([[(line, "")] for line in dumps(document, indent=2).splitlines()])
+    shown.record({"event": "permissions", "providers": documents, "unknown": unknown})
+    if unknown:
+        detail = f"It is not known what these need: {', '.join(unknown)}."
+        remedy = "Add their calls to the policy before you use it."
+        shown.diagnostics(
+            [Diagnostic("permissions-incomplete", "Permissions incomplete", detail, remedy, severity="warning")]
+        )
 
 
 def apply(

@@ -33,7 +33,9 @@ class Provider:
     ``resources`` maps a resource type to its class. ``recipes`` maps a kind to a function ``(component, Lowering) ->
     Outputs``: of a tool (realised by any runtime) or of a cloud's managed service. ``runtime`` names a class that realises
     workloads. ``connect`` names ``(Place) -> client`` (or is it); the client is handed to the functions of resource types.
-    ``settings`` names a pydantic model of the environment keys that this provider knows.
+    ``settings`` names a pydantic model of the environment keys that this provider knows. ``permissions`` names ``(steps) ->
+    (document, unknown types)``: what credentials must be allowed for steps, pairs of a resource type and an action, in the
+    provider's own form (an IAM policy).
     """
 
     name: str
@@ -43,6 +45,7 @@ class Provider:
     runtime: str | None = None
     connect: str | Callable[[Place], Any] | None = None
     settings: str | None = None
+    permissions: str | None = None
     about: str = ""
 
 

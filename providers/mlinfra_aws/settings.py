@@ -22,6 +22,19 @@ class AssumeRole(BaseModel):
     session_name: str = Field("mlinfra", pattern=r"^[\w+=,.@-]{2,64}$", description="What the audit trail calls it.")
 
 
+class Images(BaseModel):
+    """The images that components run. Without one: a tag of that name in the repository of the component's registry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    training: str | None = Field(None, pattern=r"^\S+$", description="Of trainings: any with Python 3 and pip.")
+    serving: str | None = Field(
+        None,
+        pattern=r"^\S+$",
+        description="Of endpoints: one that serves MLflow models as SageMaker asks (/ping, /invocations).",
+    )
+
+
 class AwsSettings(BaseModel):
     """An AWS environment::
 
@@ -42,5 +55,8 @@ class AwsSettings(BaseModel):
     assume_role: AssumeRole | None = Field(None, description="A role to take on first.")
     endpoint_url: str | None = Field(
         None, pattern=r"^https?://", description="Another endpoint for all services. Default: AWS_ENDPOINT_URL, or AWS."
+    )
+    images: Images = Field(
+        Images(training=None, serving=None), description="Images in the place of those in the registry's repository."
     )
     tags: Tags = Field({}, description="Tags for every object, besides its own ones.")

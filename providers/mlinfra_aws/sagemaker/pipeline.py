@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
-from mlinfra.sdk.errors import ProviderError
+from mlinfra.sdk.errors import Cancelled, ProviderError, Unreachable
 from mlinfra.sdk.fields import REPLACE, VOLATILE
-from mlinfra.sdk.resource import Created, Fields, Known, Operation
+from mlinfra.sdk.resource import Created, Fields, Known, Operation, RunResult
 from mlinfra_aws.client import AwsClient
 from mlinfra_aws.documents import Document, read, text
 from mlinfra_aws.errors import AwsError
 from mlinfra_aws.resource import Part, missing
 from mlinfra_aws.sagemaker.base import RoleArn, SageMakerResource
+from mlinfra_aws.waits import until
+
+ENDED: Final = ("Failed", "Stopped")
+LONGEST: Final = 28 * 86400.0
+"""Seconds that a run may take: as long as AWS lets a job run."""
 
 
 class Parallelism(Part):
@@ -107,3 +112,75 @@ class Pipeline(SageMakerResource):
             client.call("sagemaker", "DeletePipeline", op=op, PipelineName=known.id, ClientRequestToken=op.token)
         except AwsError as error:
             missing(error)
+
+    def run(self, client: AwsClient, known: Known, op: Operation) -> RunResult:
+        """Execute it and wait for the end.
+
+        A run that was cut off is taken up: its token is kept until its end is known, and AWS starts one execution for a token.
+        One that somebody else started and that is under way is waited for.
+        """
+        kept = op.work / "aws" / "runs" / known.id
+        execution = None if kept.exists() else _under_way(client, known.id)
+        if execution is None:
+            if kept.exists():
+                op.say("taking up the run that was cut off")
+            else:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                whole = kept.with_suffix(".new")
+                whole.write_text(op.token, "utf-8")
+                whole.replace(kept)
+            execution = client.call(
+                "sagemaker",
+                "StartPipelineExecution",
+                op=op,
+                PipelineName=known.id,
+                ClientRequestToken=kept.read_text("utf-8"),
+            )["PipelineExecutionArn"]
+        else:
+            op.say("one is under way: waiting for that")
+
+        def look() -> tuple[str, str]:
+            answer = client.call("sagemaker", "DescribePipelineExecution", PipelineExecutionArn=execution)
+            status = str(answer["PipelineExecutionStatus"])
+            return status, (_reason(client, execution, answer) if status in ENDED else "")
+
+        try:
+            until(
+                client,
+                op,
+                f"the run of {known.id}",
+                look,
+                ready=("Succeeded",),
+                working=("Executing", "Stopping"),
+                timeout=LONGEST,
+                every=15.0,
+            )
+        except (AwsError, Cancelled, Unreachable):
+            raise
+        except ProviderError as error:
+            kept.unlink(missing_ok=True)
+            return RunResult(False, str(error), {"execution": execution})
+        kept.unlink(missing_ok=True)
+        return RunResult(True, "", {"execution": execution})
+
+
+def _under_way(client: AwsClient, name: str) -> str | None:
+    newest = client.call(
+        "sagemaker",
+        "ListPipelineExecutions",
+        PipelineName=name,
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        MaxResults=1,
+    )["PipelineExecutionSummaries"]
+    going = [one for one in newest if one["PipelineExecutionStatus"] == "Executing"]
+    return str(going[0]["PipelineExecutionArn"]) if going else None
+
+
+def _reason(client: AwsClient, execution: str, answer: Mapping[str, Any]) -> str:
+    """Why an execution failed: what its steps say, which is more than what it says itself."""
+    steps = client.pages(
+        "sagemaker", "ListPipelineExecutionSteps", "PipelineExecutionSteps", PipelineExecutionArn=execution
+    )
+    told = [f"{one['StepName']}: {one['FailureReason']}" for one in steps if one.get("FailureReason")]
+    return "; ".join(told) or str(answer.get("FailureReason", ""))
