@@ -38,6 +38,7 @@ class Request:
         """
         announced = self.headers.get("content-length", "")
         if announced.isdigit() and int(announced) > limit:
+            await discard(self.receive)  # else the answer may meet a connection that breaks while its caller still sends
             raise RequestError(f"the body has {announced} bytes; at most {limit} are taken", 413)
         parts: list[bytes] = []
         size = 0
@@ -48,6 +49,8 @@ class Request:
             part: bytes = message.get("body", b"")
             size += len(part)
             if size > limit:
+                if message.get("more_body"):
+                    await discard(self.receive)
                 raise RequestError(f"the body has more than {limit} bytes", 413)
             parts.append(part)
             if not message.get("more_body"):
