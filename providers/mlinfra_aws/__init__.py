@@ -26,6 +26,11 @@ PROVIDER = Provider(
         "aws.ssm_parameter": "mlinfra_aws.ssm:Parameter",
         "aws.dynamodb_table": "mlinfra_aws.dynamodb:Table",
         "aws.lambda_function": "mlinfra_aws.lambda_function:Function",
+        "aws.sagemaker_training_job": "mlinfra_aws.sagemaker.training_job:TrainingJob",
+        "aws.sagemaker_processing_job": "mlinfra_aws.sagemaker.processing_job:ProcessingJob",
+        "aws.sagemaker_data_quality_job_definition": "mlinfra_aws.sagemaker.data_quality:DataQualityJobDefinition",
+        "aws.sagemaker_monitoring_schedule": "mlinfra_aws.sagemaker.monitoring_schedule:MonitoringSchedule",
+        "aws.sagemaker_mlflow_tracking_server": "mlinfra_aws.sagemaker.mlflow_server:MlflowTrackingServer",
     },
     recipes={
         "storage": "mlinfra_aws.kinds.storage:lower",

@@ -21,21 +21,19 @@ from mlinfra_aws.kinds import buckets, roles
 from mlinfra_aws.kinds.images import Image, image
 from mlinfra_aws.kinds.instances import instance
 from mlinfra_aws.kinds.registry import ARTIFACTS, MODELS, Declared
+from mlinfra_aws.kinds.rollout import deployment
 from mlinfra_aws.names import name
 from mlinfra_aws.s3_objects import walk
 from mlinfra_aws.sagemaker.endpoint_config import content_name
 
 if TYPE_CHECKING:
     from mlinfra.kinds.endpoint import Endpoint, Variant
-    from mlinfra.kinds.rollout import Rollout
 
 CAPTURES: Final = "captures/"
 RETENTION: Final = 30
 """Days that logs are kept."""
 START: Final = (60, 3600)
 """Seconds that AWS lets a start take, at least and at most."""
-BAKE: Final = 3600
-"""Seconds that a step is watched at most."""
 ROOM: Final = 63
 """Characters of a name."""
 VERSION: Final = 6
@@ -66,6 +64,7 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
     place = lowering.place
     called = name(place, lowering.component)
     _tell_unsupported(endpoint, lowering)
+    env = roles.plain_env(lowering, endpoint.env, "let the server ask Secrets Manager, as its role may")
     keep = endpoint.capture.keep if endpoint.capture is not None and not opaque(endpoint.capture.keep) else None
     files = buckets.own(lowering, "files", expire=[(CAPTURES, keep)] if keep is not None else [])
     group = f"/aws/sagemaker/Endpoints/{called}"
@@ -73,7 +72,7 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
         "aws.cloudwatch_log_group", "logs", {"name": group, "retention_in_days": RETENTION}, label="logs"
     )
     role = _role(endpoint, lowering, files, group)
-    served = [_served(key, variant, endpoint, lowering, role, files) for key, variant in endpoint.variants.items()]
+    served = [_served(key, variant, env, lowering, role, files) for key, variant in endpoint.variants.items()]
     config = _configuration(endpoint, lowering, called, served, files)
     fields: dict[str, Any] = {
         "name": called,
@@ -81,9 +80,9 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
         # The blueprint's weights hold when it changes, and the number of instances where nothing scales them.
         "exclude_retained_variant_properties": ["DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig"],
     }
-    deployment = _deployment(endpoint.rollout, lowering) if endpoint.rollout is not None else None
-    if deployment is not None:
-        fields["deployment_config"] = deployment
+    rolled_out = deployment(endpoint.rollout, lowering) if endpoint.rollout is not None else None
+    if rolled_out is not None:
+        fields["deployment_config"] = rolled_out
     made = lowering.resource("aws.sagemaker_endpoint", "endpoint", fields, after=(logs.address,), label="endpoint")
     for one in served:
         lowering.headline(one.variant, one.version)
@@ -102,12 +101,11 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
 
 
 def _served(
-    called: str, variant: Variant, endpoint: Endpoint, lowering: Lowering, role: Handle, files: Handle
+    called: str, variant: Variant, env: Mapping[str, str], lowering: Lowering, role: Handle, files: Handle
 ) -> Served:
     """The model of a variant."""
     if opaque(variant):
         raise _refused(f'The variant "{called}" comes from a value that only an apply can tell.', "Write it out.")
-    env = dict(endpoint.env)
     follows = False
     after: tuple[str, ...] = ()
     if variant.artifact is not None:
@@ -121,7 +119,7 @@ def _served(
             "Write it as a text: registry.NAME/MODEL@ALIAS.",
         )
     if env:
-        container["environment"] = env
+        container["environment"] = dict(env)
     base = name(lowering.place, lowering.component, called)
     told = content_name(base[: ROOM - 9 - VERSION], container)
     full = f"{told}-v{version}" if follows else told
@@ -284,39 +282,6 @@ def _count(endpoint: Endpoint) -> int:
     if endpoint.scale is None or opaque(endpoint.scale) or opaque(endpoint.scale.replicas):
         return 1
     return max(1, endpoint.scale.replicas.low)
-
-
-def _deployment(rollout: Rollout, lowering: Lowering) -> dict[str, Any] | None:
-    """How a new version takes over, in the words of deployment guardrails: all at once, a canary and the rest, or equal steps."""
-    if (
-        opaque(rollout)
-        or opaque(rollout.canary)
-        or any(opaque(step) for step in rollout.canary)
-        or opaque(rollout.bake)
-    ):
-        lowering.unsupported("rollout", "its steps must be known when it is planned")
-        return None
-    if rollout.bake > BAKE:
-        lowering.unsupported("rollout.bake", "a step is watched an hour at most")
-    if rollout.rollback is not None:
-        lowering.unsupported("rollout.rollback", "the alarms that would end it are not made yet")
-    traffic: dict[str, Any] = {"type": "ALL_AT_ONCE", "wait_interval_in_seconds": int(min(rollout.bake, BAKE))}
-    steps = rollout.canary
-    size = {"type": "CAPACITY_PERCENT", "value": steps[0]}
-    if len(steps) > 1 and steps == [steps[0] * (i + 1) for i in range(len(steps))] and 10 <= steps[0] <= 50:
-        traffic |= {"type": "LINEAR", "linear_step_size": size}
-        if len(steps) == 2:
-            traffic = {**traffic, "type": "CANARY", "canary_size": size}
-            del traffic["linear_step_size"]
-    elif len(steps) > 1:
-        size["value"] = min(steps[0], 50)
-        traffic |= {"type": "CANARY", "canary_size": size}
-        if len(steps) > 2 or steps[0] > 50:
-            lowering.unsupported(
-                "rollout.canary",
-                f"AWS knows equal steps of 10 to 50 %, or a first one up to 50 % and the rest: {size['value']}, then 100",
-            )
-    return {"blue_green_update_policy": {"traffic_routing_configuration": traffic}}
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from mlinfra.sdk.lowering import Handle, Lowering
-from mlinfra.sdk.refs import has_token, references
+from mlinfra.sdk.refs import Sensitive, has_token, references
 from mlinfra_aws.names import name
 
 Statement = Mapping[str, Any]
@@ -122,6 +122,28 @@ def touches(lowering: Lowering, values: Any, *, write: bool = False) -> list[Sta
         found.append({"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{other}"})
         found.append({"Effect": "Allow", "Action": actions, "Resource": f"arn:aws:s3:::{other}/{key}*"})
     return found
+
+
+def secret(lowering: Lowering, values: Any) -> bool:
+    """Whether a JSON value holds a secret, or refers to one: it must not stand where AWS shows it to whoever may describe."""
+    if isinstance(values, Sensitive):
+        return True
+    if isinstance(values, str):
+        components = {reference.address.partition("/")[0] for reference in references(values)}
+        return any(lowering.shared(component, "secret") is not None for component in components)
+    items = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
+    return any(secret(lowering, item) for item in items)
+
+
+def plain_env(lowering: Lowering, env: Mapping[str, str], instead: str) -> dict[str, str]:
+    """Environment variables without those that hold a secret, which are told. ``instead``: what to do with them."""
+    kept = {}
+    for called, value in env.items():
+        if secret(lowering, value):
+            lowering.unsupported(f"env.{called}", f"whoever may describe it would read the secret: {instead}")
+        else:
+            kept[called] = value
+    return kept
 
 
 def _foreign(values: Any) -> set[str]:

@@ -137,6 +137,13 @@ def _job(
     training: Training, lowering: Lowering, role: Handle, runs: Image, place: str, model: ModelRef | None
 ) -> dict[str, Any]:
     """The training job, in the words of CreateTrainingJob."""
+    if roles.secret(lowering, [list(training.run), dict(training.inputs), list(training.requirements)]):
+        raise fail(
+            "secret-exposed",
+            "Secret would be exposed",
+            "The command, the inputs or the requirements hold a secret, and whoever may describe a job would read it.",
+            "Put it into `secrets`.",
+        )
     task = {
         "run": list(training.run),
         "requirements": list(training.requirements),
@@ -221,10 +228,11 @@ def _env(training: Training, lowering: Lowering, model: ModelRef | None) -> dict
         ours[variable] = where
     if training.checkpoints is not None:
         ours["MLINFRA_CHECKPOINTS"] = "/opt/ml/checkpoints"
-    for called in training.env:
+    env = roles.plain_env(lowering, training.env, "put it into `secrets`")
+    for called in env:
         if called in ours:
             raise _twice(called, 'it stands in "env", and mlinfra sets it', 'Remove it from "env", or rename it.')
-    return {**training.env, **ours}
+    return {**env, **ours}
 
 
 def _twice(variable: str, why: str, remedy: str) -> Exception:

@@ -1,8 +1,9 @@
 """`aws.sagemaker_model_alias`: a name (champion) for one version of a registered model.
 
 SageMaker has no aliases. What comes nearest, with nothing but its own means: an alias stands for **the newest approved version
-whose metadata have the key ``mlinfra:alias:<name>``**. So whoever approves, rejects or marks a version decides, a rejected version gives
-the name back to the one before it, and everybody who asks AWS sees the same. mlinfra moves none; it puts back what was removed.
+whose metadata have the key ``mlinfra:alias:<name>``**. So whoever approves, rejects or marks a version decides, a rejected
+version gives the name back to the one before it, and everybody who asks AWS sees the same. mlinfra moves none; it puts back what
+was removed.
 """
 
 from __future__ import annotations

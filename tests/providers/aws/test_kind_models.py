@@ -9,6 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mlinfra.sdk.diagnostics import DiagnosticError
 from mlinfra_aws.kinds.trainer import packed
 from mlinfra_aws.kinds.training import LOADER
 from tests.providers.aws.lab import ACCOUNT, Lab
@@ -209,6 +212,34 @@ def test_a_role_gets_what_its_training_uses_and_no_more(lab: Lab) -> None:
     }
     trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]["Statement"][0]
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": [ACCOUNT]}}
+
+
+def test_a_secret_does_not_stand_where_others_can_read_it(lab: Lab) -> None:
+    lab.write(
+        {},
+        secret={"db": {"generate": True}},
+        registry=models(),
+        training=training(lab, env={"DB": "${secret.db.value}", "PLAIN": "yes"}),
+        endpoint={"fraud": {**ENDPOINT["fraud"], "env": {"URL": "postgres://${secret.db.value}@db"}}},
+    )
+    lab.converge()
+    value = lab.boto("secretsmanager").get_secret_value(SecretId="lab-test-secret-db")["SecretString"]
+    definition = lab.boto("sagemaker").describe_pipeline(PipelineName=PIPELINE)["PipelineDefinition"]
+    assert value not in definition
+    assert "PLAIN" in definition
+    for path in (lab.folder / ".mlinfra").rglob("*"):
+        assert path.is_dir() or value.encode() not in path.read_bytes()
+    told = " ".join(noted(lab))
+    assert "not on aws: env.DB " in told
+    assert "not on aws: env.URL " in told
+    lab.write(
+        {},
+        secret={"db": {"generate": True}},
+        registry=models(),
+        training=training(lab, run="python train.py ${secret.db.value}"),
+    )
+    with pytest.raises(DiagnosticError, match="hold a secret"):
+        lab.plan()
 
 
 # -- the program in the container --------------------------------------------------------------------------------------------
