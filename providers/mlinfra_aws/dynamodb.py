@@ -11,64 +11,16 @@ from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import COMPUTED, REPLACE, keyed_by
 from mlinfra.sdk.resource import Created, Fields, Known, Operation
 from mlinfra_aws.client import AwsClient
+from mlinfra_aws.dynamodb_parts import Attribute, Encryption, GlobalIndex, LocalIndex, Name, Recovery, TimeToLive
 from mlinfra_aws.errors import Rule
 from mlinfra_aws.regular import Regular
-from mlinfra_aws.resource import Part, Tagged
+from mlinfra_aws.resource import Tagged
 from mlinfra_aws.tags import TagCalls, pairs, unpaired
 from mlinfra_aws.waits import until
 
 DYNAMODB_TAGS = TagCalls("dynamodb", "ListTagsOfResource", "TagResource", "UntagResource", "ResourceArn")
 TIMEOUT: Final = 60 * 60.0
 """Seconds for a table to be made or an index to be filled."""
-Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{3,255}$")]
-
-
-class Attribute(Part):
-    """An attribute that is part of a key: ``S`` for texts, ``N`` for numbers, ``B`` for bytes."""
-
-    name: str = Field(min_length=1, max_length=255)
-    type: Literal["S", "N", "B"]
-
-
-class LocalIndex(Part):
-    """Another order of the items with the same hash key."""
-
-    name: Name
-    range_key: str
-    projection_type: Literal["ALL", "KEYS_ONLY", "INCLUDE"] = "ALL"
-    non_key_attributes: list[str] = []
-
-
-class GlobalIndex(Part):
-    """Another key."""
-
-    name: Name
-    hash_key: str
-    range_key: str | None = None
-    projection_type: Literal["ALL", "KEYS_ONLY", "INCLUDE"] = "ALL"
-    non_key_attributes: list[str] = []
-    read_capacity: int | None = Field(None, ge=1)
-    write_capacity: int | None = Field(None, ge=1)
-
-
-class TimeToLive(Part):
-    """The attribute with the time after which an item goes."""
-
-    attribute_name: str = Field(min_length=1, max_length=255)
-    enabled: bool = True
-
-
-class Recovery(Part):
-    """Whether the table can be put back to any moment of the last days."""
-
-    enabled: bool
-
-
-class Encryption(Part):
-    """A key of the account instead of DynamoDB's own."""
-
-    enabled: bool
-    kms_key_arn: str | None = None
 
 
 class Table(Regular, Tagged):

@@ -38,7 +38,9 @@ class Request:
         """
         announced = self.headers.get("content-length", "")
         if announced.isdigit() and int(announced) > limit:
-            await discard(self.receive)  # else the answer may meet a connection that breaks while its caller still sends
+            await discard(
+                self.receive
+            )  # else the answer may meet a connection that breaks while its caller still sends
             raise RequestError(f"the body has {announced} bytes; at most {limit} are taken", 413)
         parts: list[bytes] = []
         size = 0
