@@ -1,4 +1,4 @@
-"""The recipe for kind ``monitor``: told, and not done. It knows what it would take, and no resource."""
+"""The recipe for kind ``monitor``: told, and not done. It makes no resource."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def lower(monitor: Monitor, lowering: Lowering) -> Outputs:
-    """Nothing: data quality jobs and monitoring schedules are not among this provider's resource types."""
-    lowering.unsupported("type", f"nothing watches for {monitor.type}: no monitoring schedule can be made yet")
+    """Nothing: the baseline that SageMaker compares with is not made from a reference yet."""
+    lowering.unsupported("type", f"nothing watches for {monitor.type}: monitors are not made here yet")
     return {}
