@@ -111,10 +111,11 @@ class DockerImage(Resource):
         }
 
     def locate(self, client: DockerClient, op: Operation) -> str | None:
-        image = _named(_images(client), self.name)
-        if image is None or (self.build is not None and not own.ours(image["Labels"], op.owner)):
-            return None
-        return self.name
+        images = _images(client)
+        if self.build is None:
+            return self.name if _named(images, self.name) is not None else None
+        # One that was built and did not get its name any more is ours too: it is to be removed, or built anew.
+        return self.name if any(own.ours(image["Labels"], op.owner) for image in images) else None
 
     # -- changing -----------------------------------------------------------------------------------------------------
 

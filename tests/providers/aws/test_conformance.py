@@ -29,8 +29,12 @@ def test_conforms(lab: Lab, sample: Sample, check: Callable[[Trial], None]) -> N
     check(Trial(lab, sample))
 
 
+ELSEWHERE = {"aws.sagemaker_model_alias"}
+"""Made by nobody but a training or a person, so that the harness cannot create it: see test_kind_models.py."""
+
+
 def test_every_type_has_a_sample() -> None:
-    assert {sample.type for sample in SAMPLES} == set(PROVIDER.resources)
+    assert {sample.type for sample in SAMPLES} | ELSEWHERE == set(PROVIDER.resources)
 
 
 def test_the_table_in_the_docs_is_up_to_date() -> None:
