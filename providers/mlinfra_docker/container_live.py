@@ -180,11 +180,11 @@ def _endpoints(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterable[F
     if found["HostConfig"]["NetworkMode"] in ALONE:
         return
     given = {item["name"] for item in asked.get("networks") or () if isinstance(item, Mapping)}
-    container = found["Id"]
+    own = found["Id"][:12]
     for name, endpoint in found["NetworkSettings"]["Networks"].items():
         address = (endpoint.get("IPAMConfig") or {}).get("IPv4Address") or None
-        # The engine itself adds the container's short id.
-        aliases = {alias for alias in endpoint.get("Aliases") or () if not container.startswith(alias)}
+        # The engine itself adds the container's short id; a short alias may be how that begins.
+        aliases = {alias for alias in endpoint.get("Aliases") or () if alias != own}
         shown = endpoint.get("NetworkID") if endpoint.get("NetworkID") in given else name
         yield {"name": shown, "aliases": sorted(aliases), "ipv4_address": address}
 

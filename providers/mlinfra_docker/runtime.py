@@ -87,7 +87,8 @@ class DockerRuntime:
         hosts: list[str] = []
         for count in range(1, max(1, service.replicas) + 1):
             name = service.name if count == 1 else f"{service.name}.{count}"
-            host = alias(lowering.component, name)
+            # Several share a name; a route needs one that leads to just this one.
+            host = shared if service.replicas <= 1 else alias(lowering.component, f"{service.name}.{count}")
             handle = lowering.resource(
                 "docker.container",
                 name,
