@@ -1,6 +1,6 @@
 """`AwsClient`: all calls to AWS go through it: it counts them, tries again what is worth it, and sees to the right account.
 
-Credentials are found by botocore and never looked at. botocore is imported with the first call, so that what needs none of it
+Credentials are found by boto3 and never looked at. boto3 is imported with the first call, so that what needs none of it
 does not pay for it.
 """
 
@@ -18,7 +18,7 @@ from mlinfra.sdk.errors import ProviderError, Unreachable
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Operation
 from mlinfra_aws.errors import AwsError
-from mlinfra_aws.settings import AwsSettings
+from mlinfra_aws.settings import AssumeRole, AwsSettings
 from mlinfra_aws.tags import TagIndex
 
 TRIES: Final = 8
@@ -63,7 +63,7 @@ def _wait(op: Operation | None, seconds: float) -> None:
 
 @dataclass
 class AwsClient:
-    """What resource types of AWS are given. ``calls_made`` counts requests, tries included. ``session`` is a botocore session
+    """What resource types of AWS are given. ``calls_made`` counts requests, tries included. ``session`` is a boto3 session
     to use; without one it is opened as the environment's settings say."""
 
     place: Place
@@ -207,14 +207,14 @@ class AwsClient:
         )
         if self.session is None:
             self.session = self._opened()
-        return self.session.create_client(
+        return self.session.client(
             service, region_name=self.region, endpoint_url=self.settings.endpoint_url, config=config
         )
 
     def _opened(self) -> Any:
-        """The botocore session, with the role taken on if the environment names one."""
+        """The boto3 session, with the role taken on if the environment names one."""
         try:
-            from botocore import session as sessions
+            from boto3.session import Session
             from botocore.exceptions import BotoCoreError
         except ImportError as error:
             raise ProviderError(
@@ -222,32 +222,33 @@ class AwsClient:
             ) from error
         settings = self.settings
         try:
-            session = sessions.Session(profile=settings.profile)
-            if settings.assume_role is not None:
-                from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-
-                role = settings.assume_role
-                source = session.get_credentials()
-                if source is None:
-                    raise _no_credentials()
-                more = {"RoleSessionName": role.session_name}
-                more |= {"ExternalId": role.external_id} if role.external_id else {}
-
-                def creator(service: str, **options: Any) -> Any:
-                    return session.create_client(
-                        service, **{"region_name": self.region, "endpoint_url": settings.endpoint_url, **options}
-                    )
-
-                fetcher = AssumeRoleCredentialFetcher(creator, source, role.role_arn, extra_args=more)
-                taken = sessions.Session(profile=settings.profile)
-                # The only way to give a session credentials that renew themselves; botocore's own providers do the same.
-                taken._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-                return taken
-            return session
+            session = Session(profile_name=settings.profile, region_name=self.region)
+            return session if settings.assume_role is None else self._taken_on(session, settings.assume_role)
         except BotoCoreError as error:
             raise ProviderError(
                 f"the credentials cannot be used: {error}", remedy="Look at ~/.aws/config and the AWS_ variables."
             ) from error
+
+    def _taken_on(self, session: Any, role: AssumeRole) -> Any:
+        """A session with the credentials of a role, that renew themselves."""
+        from boto3.session import Session
+        from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+        from botocore.session import Session as Core
+
+        source = session.get_credentials()
+        if source is None:
+            raise _no_credentials()
+        more = {"RoleSessionName": role.session_name}
+        more |= {"ExternalId": role.external_id} if role.external_id else {}
+
+        def creator(service: str, **options: Any) -> Any:
+            return session.client(service, **{"endpoint_url": self.settings.endpoint_url, **options})
+
+        fetcher = AssumeRoleCredentialFetcher(creator, source, role.role_arn, extra_args=more)
+        core = Core(profile=self.settings.profile)
+        # boto3 has no way to be given credentials that renew themselves; botocore's own providers set them so, too.
+        core._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+        return Session(botocore_session=core, region_name=self.region)
 
     def _check_account(self, service: str) -> None:
         """Refuse credentials of another account than the environment's, before anything is read or written."""

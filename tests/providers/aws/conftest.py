@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.session
+import boto3.session
 import pytest
 
 from tests.emulator.server import Emulator
@@ -38,8 +38,8 @@ def emulator(running: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emu
 
 @pytest.fixture(scope="session")
 def session() -> Any:
-    """A botocore session: it keeps the service models, which take longest to load."""
-    return botocore.session.get_session()
+    """A boto3 session: it keeps the service models, which take longest to load."""
+    return boto3.session.Session()
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class FastTime:
 
 @dataclass
 class Lab:
-    """``settings`` are further keys of the environment; ``session`` is the botocore session that its clients are made with."""
+    """``settings`` are further keys of the environment; ``session`` is the boto3 session that its clients are made with."""
 
     folder: Path
     emulator: Emulator
@@ -66,7 +66,7 @@ class Lab:
         """A client of a service, as somebody else would use it."""
         if service not in self.clients:
             config = Config(retries={"total_max_attempts": 1})
-            self.clients[service] = self.session.create_client(
+            self.clients[service] = self.session.client(
                 service, region_name=REGION, endpoint_url=self.emulator.url, config=config
             )
         return self.clients[service]

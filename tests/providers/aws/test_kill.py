@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import botocore.session
+import boto3.session
 import pytest
 import yaml
 
@@ -138,7 +138,7 @@ class Site:
         return sum(1 for call in made if "mlinfra/" in call.agent and not call.operation.startswith(READS))
 
     def boto(self, service: str) -> Any:
-        return SESSION.create_client(
+        return SESSION.client(
             service,
             region_name=REGION,
             endpoint_url=self.emulator.url,
@@ -150,7 +150,7 @@ class Site:
         return census(self.boto)
 
 
-SESSION = botocore.session.get_session()
+SESSION = boto3.session.Session()
 
 
 @dataclass(frozen=True)

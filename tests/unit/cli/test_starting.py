@@ -15,7 +15,7 @@ from mlinfra.cli.app import app
 
 from .conftest import LIGHT, Project
 
-HEAVY = ("pydantic", "rich", "yaml", "yaml_rs", "jinja2", "boto3", "docker", "httpx")
+HEAVY = ("pydantic", "rich", "yaml", "yaml_rs", "jinja2", "boto3", "botocore", "docker", "httpx")
 COMMANDS = sorted(info.callback.__name__ for info in app.registered_commands if info.callback is not None)
 LISTED = """
 import sys
