@@ -13,6 +13,7 @@ from mlinfra.sdk.resource import FieldChange, Fields, Known, Operation, Status
 from mlinfra_aws.client import AwsClient
 from mlinfra_aws.errors import AwsError
 from mlinfra_aws.resource import Part, missing
+from mlinfra_aws.sagemaker import scaled
 from mlinfra_aws.sagemaker.base import Name, SageMakerResource
 from mlinfra_aws.waits import until
 
@@ -127,10 +128,27 @@ class Endpoint(SageMakerResource):
         try:
             client.call("sagemaker", "UpdateEndpoint", op=op, **more)
         except AwsError as error:
-            # A reply that was lost: it is under way already.
-            if "in-progress" not in error.text:
+            if scaled.in_the_way(error):
+                self._unscaled(client, known.id, more, op)
+            # Else a reply was lost: it is under way already.
+            elif "in-progress" not in error.text:
                 raise
         return None
+
+    @classmethod
+    def _unscaled(cls, client: AwsClient, name: str, params: Mapping[str, Any], op: Operation) -> None:
+        """Change it while nothing scales its variants, and have those that are left scaled as they were, however that ends."""
+        taken = scaled.take(client, name, cls._variants(client, name), op)
+        try:
+            client.call("sagemaker", "UpdateEndpoint", op=op, **params)
+            cls._settled(client, name, op)
+        finally:
+            scaled.put_back(client, taken, cls._variants(client, name), op)
+
+    @classmethod
+    def _variants(cls, client: AwsClient, name: str) -> list[str]:
+        answer = client.call("sagemaker", "DescribeEndpoint", EndpointName=name)
+        return [one["VariantName"] for one in answer.get("ProductionVariants", [])]
 
     @classmethod
     def _settled(cls, client: AwsClient, name: str, op: Operation) -> None:

@@ -133,7 +133,7 @@ def test_what_aws_cannot_do_of_an_endpoint_is_told(lab: Lab) -> None:
     write(lab, **fields)
     assert set(noted(lab)) == {
         "requirements", "cache", "batching", "sticky", "port", "expose", "timeout", "auth", "health.every", "health.timeout",
-        "health.failures", "health.start", "scale.replicas", "scale.target", "rollout.bake", "rollout.rollback",
+        "health.failures", "health.start", "scale.replicas", "rollout.bake",
     }  # fmt: skip
     lab.converge()
 
