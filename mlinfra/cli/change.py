@@ -86,8 +86,7 @@ def _permissions(workspace: Workspace, made: Plan, shown: Screen) -> None:
     from mlinfra.engine.permissions import permissions
     from mlinfra.sdk.diagnostics import Diagnostic, fail
 
-    types = {resource.type for resource in workspace.desire.resources.values()}
-    documents, unknown = permissions(made, types, workspace.catalog)
+    documents, unknown = permissions(made, workspace.desire, workspace.catalog, workspace.place)
     if not documents:
         raise fail(
             "no-permissions",

@@ -27,15 +27,25 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Something that a plan does to an object of a resource type. ``fields`` are the object's, `UNKNOWN` where only an apply can
+    tell; ``read`` is the action of what is only looked at."""
+
+    type: str
+    action: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """What a provider offers.
 
     ``resources`` maps a resource type to its class. ``recipes`` maps a kind to a function ``(component, Lowering) ->
     Outputs``: of a tool (realised by any runtime) or of a cloud's managed service. ``runtime`` names a class that realises
     workloads. ``connect`` names ``(Place) -> client`` (or is it); the client is handed to the functions of resource types.
-    ``settings`` names a pydantic model of the environment keys that this provider knows. ``permissions`` names ``(steps) ->
-    (document, unknown types)``: what credentials must be allowed for steps, pairs of a resource type and an action, in the
-    provider's own form (an IAM policy).
+    ``settings`` names a pydantic model of the environment keys that this provider knows. ``permissions`` names ``(steps,
+    Place) -> (document, unknown types)``: what credentials must be allowed for each `Step`, in the provider's own form (an IAM
+    policy).
     """
 
     name: str

@@ -1,158 +1,28 @@
-"""What credentials must be allowed for the steps of a plan: an IAM policy, from the calls of each resource type. Data, and pure.
+"""What credentials must be allowed for the steps of a plan: an IAM policy, from the calls of each resource type. Pure.
 
-`CALLS` says which calls a type makes for which action, in the API's names. A type that is added adds its line; what the emulator
-saw of an apply is compared with it in the tests.
+`CALLS` says which calls a type makes for which action, in the API's names; `permissions_scopes` what they are about. A type that is
+added adds its lines; every apply of the tests compares what the emulator saw with what its policy allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from mlinfra.sdk.provider import Place, Step
+from mlinfra_aws.names import name
+from mlinfra_aws.permissions_calls import SERVICES, Calls
+from mlinfra_aws.permissions_sagemaker import SAGEMAKER
+from mlinfra_aws.permissions_scopes import BESIDES, EVERYWHERE, LINKED, PASSES, SCOPES
+from mlinfra_aws.shapes import absent
+
+CALLS: Final[Calls] = {**SERVICES, **SAGEMAKER}
+"""Type → action → calls."""
 ALWAYS: Final = ("resourcegroupstaggingapi.GetResources",)
 """Whatever is done."""
 
-_SAGEMAKER_TAGS: Final = ("sagemaker.ListTags", "sagemaker.AddTags", "sagemaker.DeleteTags")
-
-CALLS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    "aws.s3_bucket": {
-        "read": (
-            "s3.HeadBucket", "s3.ListObjectVersions", "s3.ListObjectsV2", "s3.GetBucketTagging", "s3.GetBucketVersioning",
-            "s3.GetBucketEncryption", "s3.GetBucketLifecycleConfiguration", "s3.GetPublicAccessBlock",
-            "s3.GetBucketOwnershipControls", "s3.GetObjectLockConfiguration", "s3.GetBucketPolicy", "s3.GetBucketLocation",
-        ),
-        "write": (
-            "s3.PutBucketTagging", "s3.PutBucketVersioning", "s3.PutBucketEncryption", "s3.PutBucketLifecycleConfiguration",
-            "s3.PutPublicAccessBlock", "s3.PutBucketOwnershipControls", "s3.PutBucketPolicy", "s3.DeleteBucketPolicy",
-        ),
-        "create": ("s3.CreateBucket", "s3.PutObjectLockConfiguration"),
-        "delete": ("s3.DeleteBucket", "s3.DeleteObjects", "s3.DeleteObjectVersion"),
-    },
-    "aws.s3_objects": {
-        "read": ("s3.ListObjectsV2",),
-        "write": ("s3.PutObject", "s3.DeleteObjects", "kms.GenerateDataKey", "kms.Decrypt"),
-        "delete": ("s3.DeleteObjects",),
-    },
-    "aws.kms_key": {
-        "read": ("kms.DescribeKey", "kms.GetKeyRotationStatus", "kms.GetKeyPolicy", "kms.ListResourceTags"),
-        "write": (
-            "kms.EnableKeyRotation", "kms.DisableKeyRotation", "kms.EnableKey", "kms.DisableKey", "kms.UpdateKeyDescription",
-            "kms.PutKeyPolicy", "kms.TagResource", "kms.UntagResource",
-        ),
-        "create": ("kms.CreateKey",),
-        "delete": ("kms.ScheduleKeyDeletion", "kms.DisableKey"),
-    },
-    "aws.kms_alias": {
-        "read": ("kms.ListAliases",),
-        "create": ("kms.CreateAlias",),
-        "update": ("kms.UpdateAlias",),
-        "delete": ("kms.DeleteAlias",),
-    },
-    "aws.iam_role": {
-        "read": (
-            "iam.GetRole", "iam.ListRoles", "iam.GetAccountAuthorizationDetails", "iam.ListRolePolicies", "iam.GetRolePolicy",
-            "iam.ListAttachedRolePolicies", "iam.ListRoleTags",
-        ),
-        "write": ("iam.PutRolePolicy", "iam.DeleteRolePolicy", "iam.AttachRolePolicy", "iam.DetachRolePolicy", "iam.TagRole"),
-        "create": ("iam.CreateRole",),
-        "update": (
-            "iam.UpdateRole", "iam.UpdateAssumeRolePolicy", "iam.UntagRole", "iam.PutRolePermissionsBoundary",
-            "iam.DeleteRolePermissionsBoundary",
-        ),
-        "delete": (
-            "iam.DeleteRole", "iam.DeleteRolePolicy", "iam.DetachRolePolicy", "iam.ListInstanceProfilesForRole",
-            "iam.RemoveRoleFromInstanceProfile",
-        ),
-    },
-    "aws.ecr_repository": {
-        "read": (
-            "ecr.DescribeRepositories", "ecr.GetLifecyclePolicy", "ecr.GetRepositoryPolicy", "ecr.ListTagsForResource",
-            "ecr.ListImages",
-        ),
-        "write": ("ecr.PutLifecyclePolicy", "ecr.SetRepositoryPolicy", "ecr.TagResource"),
-        "create": ("ecr.CreateRepository",),
-        "update": (
-            "ecr.PutImageTagMutability", "ecr.PutImageScanningConfiguration", "ecr.DeleteLifecyclePolicy",
-            "ecr.DeleteRepositoryPolicy", "ecr.UntagResource",
-        ),
-        "delete": ("ecr.DeleteRepository",),
-    },
-    "aws.cloudwatch_log_group": {
-        "read": ("logs.DescribeLogGroups", "logs.ListTagsForResource"),
-        "write": ("logs.PutRetentionPolicy", "logs.TagResource"),
-        "create": ("logs.CreateLogGroup",),
-        "update": ("logs.DeleteRetentionPolicy", "logs.UntagResource", "logs.AssociateKmsKey", "logs.DisassociateKmsKey"),
-        "delete": ("logs.DeleteLogGroup",),
-    },
-    "aws.secretsmanager_secret": {
-        "read": ("secretsmanager.DescribeSecret", "secretsmanager.GetSecretValue"),
-        "write": ("secretsmanager.PutSecretValue", "secretsmanager.TagResource"),
-        "create": ("secretsmanager.CreateSecret", "secretsmanager.RestoreSecret"),
-        "update": ("secretsmanager.UpdateSecret", "secretsmanager.UntagResource"),
-        "delete": ("secretsmanager.DeleteSecret",),
-    },
-    "aws.sagemaker_model": {
-        "read": ("sagemaker.DescribeModel", "sagemaker.ListModels"),
-        "write": _SAGEMAKER_TAGS,
-        "create": ("sagemaker.CreateModel",),
-        "delete": ("sagemaker.DeleteModel",),
-    },
-    "aws.sagemaker_endpoint_configuration": {
-        "read": ("sagemaker.DescribeEndpointConfig", "sagemaker.ListEndpointConfigs"),
-        "write": _SAGEMAKER_TAGS,
-        "create": ("sagemaker.CreateEndpointConfig",),
-        "delete": ("sagemaker.DeleteEndpointConfig",),
-    },
-    "aws.sagemaker_endpoint": {
-        "read": ("sagemaker.DescribeEndpoint", "sagemaker.ListEndpoints"),
-        "write": _SAGEMAKER_TAGS,
-        "create": ("sagemaker.CreateEndpoint",),
-        "update": ("sagemaker.UpdateEndpoint",),
-        "delete": ("sagemaker.DeleteEndpoint",),
-    },
-    "aws.sagemaker_feature_group": {
-        "read": ("sagemaker.DescribeFeatureGroup",),
-        "write": _SAGEMAKER_TAGS,
-        "create": ("sagemaker.CreateFeatureGroup",),
-        "update": ("sagemaker.UpdateFeatureGroup",),
-        "delete": ("sagemaker.DeleteFeatureGroup",),
-    },
-    "aws.sagemaker_model_package_group": {
-        "read": (
-            "sagemaker.DescribeModelPackageGroup", "sagemaker.ListModelPackageGroups", "sagemaker.ListModelPackages",
-        ),
-        "write": _SAGEMAKER_TAGS,
-        "create": ("sagemaker.CreateModelPackageGroup",),
-        "delete": ("sagemaker.DeleteModelPackageGroup", "sagemaker.DeleteModelPackage"),
-    },
-    "aws.sagemaker_model_alias": {
-        "read": ("sagemaker.ListModelPackages", "sagemaker.DescribeModelPackage"),
-        "create": ("sagemaker.UpdateModelPackage",),
-        "delete": ("sagemaker.UpdateModelPackage",),
-    },
-    "aws.sagemaker_pipeline": {
-        "read": ("sagemaker.DescribePipeline", "sagemaker.ListPipelines"),
-        "write": _SAGEMAKER_TAGS,
-        "create": ("sagemaker.CreatePipeline",),
-        "update": ("sagemaker.UpdatePipeline",),
-        "delete": ("sagemaker.DeletePipeline",),
-        "run": (
-            "sagemaker.StartPipelineExecution", "sagemaker.DescribePipelineExecution", "sagemaker.ListPipelineExecutions",
-            "sagemaker.ListPipelineExecutionSteps",
-        ),
-    },
-}  # fmt: skip
-"""Type → action → calls. ``read`` is needed for whatever a blueprint has; ``write`` by a create and by an update."""
-
-PASSES: Final[Mapping[str, str]] = {
-    "aws.sagemaker_model": "sagemaker.amazonaws.com",
-    "aws.sagemaker_endpoint_configuration": "sagemaker.amazonaws.com",
-    "aws.sagemaker_feature_group": "sagemaker.amazonaws.com",
-    "aws.sagemaker_pipeline": "sagemaker.amazonaws.com",
-}
-"""Types that hand a role to a service."""
-
-PREFIXES: Final[Mapping[str, str]] = {"resourcegroupstaggingapi": "tag"}
+PREFIXES: Final[Mapping[str, str]] = {"resourcegroupstaggingapi": "tag", "stepfunctions": "states"}
 """Services whose permissions begin with another word."""
 
 OTHERWISE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -185,35 +55,153 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 """A plan's action → which of a type's calls it takes; any other one only reads."""
 
 
+CHANGING: Final = ("create", "replace", "update", "run")
+"""Actions that hand on roles, and what fields take besides."""
+ROLE: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+")
+
+
 def permitted(call: str) -> tuple[str, ...]:
     """The permissions for a call (``s3.HeadBucket``)."""
     service, _, operation = call.partition(".")
     return OTHERWISE.get(call, (f"{PREFIXES.get(service, service)}:{operation}",))
 
 
-def policy(steps: Iterable[tuple[str, str]]) -> tuple[Mapping[str, Any], list[str]]:
-    """The policy for steps (resource type, action), a statement a service, and the types of which the calls are not known."""
-    calls, passed, missing = set(ALWAYS), set(), set()
-    for type_name, action in steps:
-        known = CALLS.get(type_name)
-        if known is None:
-            missing.add(type_name)
-            continue
-        for part in ACTIONS.get(action, ("read",)):
-            calls.update(known.get(part, ()))
-        if type_name in PASSES and action in ("create", "replace", "update"):
-            passed.add(PASSES[type_name])
-    actions: dict[str, set[str]] = {}
-    for call in calls:
-        for one in permitted(call):
-            actions.setdefault(one.partition(":")[0], set()).add(one)
-    statements: list[dict[str, Any]] = [
-        {"Sid": service.capitalize(), "Effect": "Allow", "Action": sorted(actions[service]), "Resource": "*"}
-        for service in sorted(actions)
-    ]
-    if passed:
-        condition = {"StringEquals": {"iam:PassedToService": sorted(passed)}}
-        statements.append(
-            {"Sid": "PassRole", "Effect": "Allow", "Action": ["iam:PassRole"], "Resource": "*", "Condition": condition}
-        )
-    return {"Version": "2012-10-17", "Statement": statements}, sorted(missing)
+def policy(steps: Iterable[Step], place: Place) -> tuple[Mapping[str, Any], list[str]]:
+    """The policy for steps, a statement for each service and what it is about, and the types of which the calls are not known.
+
+    Objects whose names begin as mlinfra names them are told by that beginning, so that the policy stays short.
+    """
+    asked = list(steps)
+    missing = sorted({step.type for step in asked} - CALLS.keys())
+    where = _Where(place)
+    about: dict[str, set[str]] = {}
+    for call in ALWAYS:
+        _add(about, call, ("*",))
+    for step in asked:
+        known = CALLS.get(step.type, {})
+        objects = where.objects(step)
+        for part in ACTIONS.get(step.action, ("read",)):
+            for call in known.get(part, ()):
+                _add(about, call, objects)
+        if step.action in CHANGING:
+            for (type_name, field), calls in BESIDES.items():
+                if type_name == step.type and _given(step.fields.get(field)):
+                    for call in calls:
+                        _add(about, call, ("*",))
+    roles = [arn for step in asked if step.type == "aws.iam_role" for arn in where.objects(step)]
+    changing = [step for step in asked if step.action in CHANGING]
+    statements = [*_statements(about), *_passed(changing, roles), *_linked(changing, where)]
+    return {"Version": "2012-10-17", "Statement": statements}, missing
+
+
+class _Where:
+    """How the ARNs of an environment's objects are written."""
+
+    def __init__(self, place: Place) -> None:
+        self.region = str(place.settings.get("region") or "*")
+        self.account = str(place.settings.get("account") or "*")
+        start = self.region.partition("-")[0]
+        self.partition = "aws-cn" if start == "cn" else "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+        self.start = name(place, "") + "-"
+
+    def objects(self, step: Step) -> Sequence[str]:
+        """The ARNs of what a step is about; all (``*``) if they cannot be told."""
+        fields, forms = SCOPES.get(step.type, ((), ()))
+        names = [step.fields.get(field) for field in fields]
+        if not names or not all(isinstance(one, str) and one for one in names):
+            return ("*",)
+        return [self._arn(form, str(one), step) for form in forms for one in names]
+
+    def _arn(self, form: str, name: str, step: Step) -> str:
+        short = f"{self.start}*" if name.startswith(self.start) else name.removeprefix("/")
+        if form.startswith("sagemaker:"):  # whose ARNs are in small letters
+            short = short.lower()
+        path = str(step.fields.get("path") or "/")
+        told = form.format(short, region=self.region, account=self.account, path=path)
+        return f"arn:{self.partition}:{told}".replace("**", "*")
+
+
+def _given(value: Any) -> bool:
+    return not absent(value) and value is not False
+
+
+def _add(about: dict[str, set[str]], call: str, objects: Sequence[str]) -> None:
+    service = call.partition(".")[0]
+    for one in permitted(call):
+        mine = [arn for arn in objects if arn.split(":")[2:3] == [PREFIXES.get(service, service)]]
+        about.setdefault(one, set()).update(mine if mine and one not in EVERYWHERE else ("*",))
+
+
+def _statements(about: Mapping[str, set[str]]) -> Iterator[dict[str, Any]]:
+    """Permissions of a service that are about the same objects stand together."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for one in sorted(about):
+        objects = ("*",) if "*" in about[one] else tuple(sorted(about[one]))
+        groups.setdefault((one.partition(":")[0], objects), []).append(one)
+    seen: dict[str, int] = {}
+    for (service, objects), actions in groups.items():
+        seen[service] = seen.get(service, 0) + 1
+        word = "".join(part.capitalize() for part in service.split("-"))
+        sid = word if seen[service] == 1 else f"{word}{seen[service]}"
+        yield {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": actions,
+            "Resource": "*" if objects == ("*",) else list(objects),
+        }
+
+
+def _passed(steps: Iterable[Step], own: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Roles are handed to the services that take them, and to no other."""
+    services: set[str] = set()
+    roles: set[str] = set()
+    for step in steps:
+        told = list(_roles(step.fields)) if step.type in PASSES else []
+        if told:
+            services.update(PASSES[step.type])
+        for value in told:
+            # One that is not known yet is one of the blueprint's own; an instance profile does not tell its role.
+            found = ROLE.findall(value) if isinstance(value, str) else list(own)
+            roles.update(found or ("*",))
+    if services:
+        objects = "*" if "*" in {*roles, *own} else sorted(_shortest({*roles, *own}))
+        condition = {"StringEquals": {"iam:PassedToService": sorted(services)}}
+        yield {
+            "Sid": "PassRole", "Effect": "Allow", "Action": ["iam:PassRole"], "Resource": objects, "Condition": condition,
+        }  # fmt: skip
+
+
+def _roles(value: Any, word: str = "") -> Iterator[Any]:
+    """What stands under keys that name a role."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _roles(item, str(key))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _roles(item, word)
+    elif "role" in word and not absent(value):
+        yield value
+
+
+def _shortest(arns: Iterable[str]) -> Iterator[str]:
+    """Without those that another, which ends in ``*``, has in it."""
+    every = set(arns)
+    for arn in every:
+        if not any(other != arn and other.endswith("*") and arn.startswith(other[:-1]) for other in every):
+            yield arn
+
+
+def _linked(steps: Iterable[Step], where: _Where) -> Iterator[dict[str, Any]]:
+    services = {
+        LINKED[step.type].format(service_namespace=step.fields.get("service_namespace", "*"))
+        for step in steps
+        if step.type in LINKED and step.action != "update"
+    }
+    if services:
+        yield {
+            "Sid": "ServiceLinkedRole",
+            "Effect": "Allow",
+            "Action": ["iam:CreateServiceLinkedRole"],
+            "Resource": [f"arn:{where.partition}:iam::*:role/aws-service-role/{one}/*" for one in sorted(services)],
+            "Condition": {"StringLike": {"iam:AWSServiceName": sorted(services)}},
+        }

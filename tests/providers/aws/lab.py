@@ -15,6 +15,7 @@ from botocore.config import Config
 from mlinfra.engine.apply import Outcome
 from mlinfra.engine.catalog import Catalog
 from mlinfra.engine.events import Event, NodeProgress
+from mlinfra.engine.permissions import permissions
 from mlinfra.engine.plan import Node, Plan
 from mlinfra.engine.planner import Options
 from mlinfra.engine.workspace import Selection, Workspace
@@ -22,7 +23,9 @@ from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Operation
 from mlinfra_aws import PROVIDER
 from mlinfra_aws.client import AwsClient, Clock
+from tests.emulator.calls import Call
 from tests.emulator.server import Emulator
+from tests.providers.aws.policies import refused
 
 ACCOUNT = "111111111111"
 REGION = "eu-west-1"
@@ -137,10 +140,22 @@ class Lab:
     def apply(self, *, allow: tuple[str, ...] = (), **options: Any) -> Outcome | None:
         """Apply, as far as it goes."""
         with self.open() as workspace:
-            _, outcome = workspace.apply(
+            start = len(self.emulator.calls.calls)
+            plan, outcome = workspace.apply(
                 Options(**options), emit=self.events.append, allow_data_loss=allow, wait_timeout=0.0
             )
+            self.permitted(workspace, plan, self.emulator.calls.calls[start:])
             return outcome
+
+    def policy(self, workspace: Workspace, plan: Plan) -> Mapping[str, Any]:
+        """What `plan --permissions` prints."""
+        documents, unknown = permissions(plan, workspace.desire, workspace.catalog, workspace.place)
+        assert unknown == []
+        return documents.get("aws", {"Statement": []})
+
+    def permitted(self, workspace: Workspace, plan: Plan, calls: list[Call]) -> None:
+        """Nothing was called that the plan's policy does not allow."""
+        assert refused(self.policy(workspace, plan), calls) == [], "not in the policy of plan --permissions"
 
     def converge(self, *, allow: tuple[str, ...] = (), **options: Any) -> None:
         """Apply; everything must succeed, and nothing be left to do."""
