@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 UNFINISHED: Final = 7
 """Days after which an upload that was never finished is removed: its parts are paid for and never seen."""
+CONTENTS: Final = "contents"
+"""Under this name the recipe shares the files that it puts there."""
 ARCHIVE: Final = "GLACIER_IR"
 """Where objects go that are archived: cheap to keep, dearer to read, and read at once."""
 
@@ -55,12 +57,13 @@ def lower(storage: Storage, lowering: Lowering) -> Outputs:
         fields["server_side_encryption"] = {"sse_algorithm": "AES256"}
     bucket = lowering.resource("aws.s3_bucket", "bucket", fields, label="bucket")
     if storage.contents is not None:
-        lowering.resource(
+        put = lowering.resource(
             "aws.s3_objects",
-            "contents",
+            CONTENTS,
             {"bucket": bucket.ref("bucket"), "source": storage.contents},
             label="contents",
         )
+        lowering.share(CONTENTS, put)
     lowering.share("bucket", bucket)
     lowering.share("key", key)
     return {"url": f"s3://{bucket.ref('bucket')}"}

@@ -205,9 +205,3 @@ def test_columns_that_sagemaker_keeps_for_itself_are_refused(lab: Lab) -> None:
     lab.write({}, feature_store=store(features={"write_time": "int64"}))
     with pytest.raises(DiagnosticError, match="write_time"):
         lab.plan()
-
-
-def test_a_monitor_is_told_and_not_made(lab: Lab) -> None:
-    lab.write({}, monitor={"drift": {"current": "s3://x/y.parquet", "reference": "s3://x/z.parquet"}})
-    assert set(noted(lab)) == {"type"}
-    assert lab.plan().empty

@@ -117,4 +117,28 @@ SAMPLES = [
         ),
         noop_calls=9,
     ),
+    Sample(
+        "aws.s3_object",
+        {"bucket": "${resource.lake.bucket}", "key": "motd.txt", "content": "Be kind.\n", "content_type": "text/csv"},
+        updates={"content": "Be brave, ä.\n", "content_type": "text/markdown"},
+        replaces={"bucket": "${resource.pond.bucket}", "key": "other.txt"},
+        resets={"content_type": "text/plain"},
+        outside={
+            "content": lambda lab, id: _put(lab, Body=b"Be loud.", ContentType="text/csv"),
+            "content_type": lambda lab, id: _put(lab, Body=b"Be kind.\n", ContentType="text/html"),
+        },
+        needs={
+            "lake": {"type": "aws.s3_bucket", "bucket": "lab-lake"},
+            "pond": {"type": "aws.s3_bucket", "bucket": "lab-pond"},
+        },
+        name="key",
+        creating="PutObject",
+        discoverable=False,
+        remove=lambda lab, id: lab.boto("s3").delete_object(Bucket="lab-lake", Key="motd.txt"),
+        noop_calls=12,
+    ),
 ]
+
+
+def _put(lab: Lab, **told: Any) -> Any:
+    return lab.boto("s3").put_object(Bucket="lab-lake", Key="motd.txt", **told)
