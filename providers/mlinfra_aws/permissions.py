@@ -113,7 +113,9 @@ class _Where:
         return [self._arn(form, str(one), step) for form in forms for one in names]
 
     def _arn(self, form: str, name: str, step: Step) -> str:
-        short = f"{self.start}*" if name.startswith(self.start) else name.removeprefix("/")
+        short = f"{self.start}*" if name.startswith(self.start) else name
+        if form.endswith("/{}"):  # a parameter's own first slash stands only once
+            short = short.removeprefix("/")
         if form.startswith("sagemaker:"):  # whose ARNs are in small letters
             short = short.lower()
         path = str(step.fields.get("path") or "/")

@@ -155,7 +155,8 @@ class Lab:
 
     def permitted(self, workspace: Workspace, plan: Plan, calls: list[Call]) -> None:
         """Nothing was called that the plan's policy does not allow."""
-        assert refused(self.policy(workspace, plan), calls) == [], "not in the policy of plan --permissions"
+        found = refused(self.policy(workspace, plan), calls)
+        assert found == [], f"not in the policy of plan --permissions: {found}"
 
     def converge(self, *, allow: tuple[str, ...] = (), **options: Any) -> None:
         """Apply; everything must succeed, and nothing be left to do."""
