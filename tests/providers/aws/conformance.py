@@ -53,6 +53,10 @@ class Sample:
     """Whether another's object of the same name is in the way (keys have no names)."""
     creating: str = "Create*"
     """The operation that makes it."""
+    numbered: Callable[[str, int], str] = "{}{}".format
+    """How names of several are made of the one."""
+    service: str = ""
+    """The service that makes it, if the type's name does not begin with it."""
     remove: Outside | None = None
     """Deletes the live object by a call of one's own."""
 
@@ -246,7 +250,7 @@ def several(trial: Trial) -> None:
     if sample.before is not None:
         sample.before(trial.lab)
     base = {"type": sample.type, **sample.fields}
-    names = {f"subject{i}": f"{sample.fields[sample.name]}{i}" for i in range(5)} if sample.name else {}
+    names = {f"subject{i}": sample.numbered(sample.fields[sample.name], i) for i in range(5)} if sample.name else {}
     if not names:
         names = {f"subject{i}": "" for i in range(5)}
     copies = {key: {**base, **({sample.name: name} if sample.name else {})} for key, name in names.items()}
@@ -284,6 +288,8 @@ def gone(trial: Trial, id: str) -> None:
 
 
 def _service(trial: Trial) -> str:
+    if trial.sample.service:
+        return trial.sample.service
     word = trial.sample.type.removeprefix("aws.").partition("_")[0]
     return {"cloudwatch": "logs"}.get(word, word) if word != "lambda" else word
 
