@@ -22,18 +22,23 @@ def _registered(response: Any, endpoint: str) -> set[str]:
     return {one.removeprefix(start) for one in backend.targets.get(DIMENSION, {}) if one.startswith(start)}
 
 
-def _types(response: Any, config: str) -> dict[str, str]:
-    found = SAGEMAKER.get("EndpointConfig", config, response).members["ProductionVariants"]
-    return {one["VariantName"]: one.get("InstanceType", "") for one in found}
+def _types(response: Any, config: str) -> dict[str, str] | None:
+    """The instance type of each variant; None if the configuration is gone."""
+    found = SAGEMAKER.all("EndpointConfig", response).get(config)
+    if found is None:
+        return None
+    return {one["VariantName"]: one.get("InstanceType", "") for one in found.members["ProductionVariants"]}
 
 
 @before(SageMakerResponse, "update_endpoint")
 def _fixed(response: Any) -> None:
     name = response.params["EndpointName"]
-    record = SAGEMAKER.get("Endpoint", name, response)
-    old = _types(response, record.members["EndpointConfigName"])
+    registered = _registered(response, name)
     new = _types(response, response.params["EndpointConfigName"])
-    upset = sorted(one for one in _registered(response, name) if old.get(one) != new.get(one))
+    if not registered or new is None:  # moto's own answer says what is missing
+        return
+    old = _types(response, SAGEMAKER.get("Endpoint", name, response).members["EndpointConfigName"]) or new
+    upset = sorted(one for one in registered if one not in new or old.get(one) != new[one])
     if upset:
         raise SagemakerClientError(
             "ValidationException",
