@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.kinds.kind import opaque
 from mlinfra.sdk.lowering import Handle, Lowering
+from mlinfra.sdk.refs import expression
 from mlinfra_aws.kinds.configuration import Configuration
 from mlinfra_aws.kinds.instances import found
 from mlinfra_aws.kinds.variants import variant_name
@@ -72,12 +73,17 @@ def scalers(scaling: Scaling, lowering: Lowering, endpoint: Handle, called: str,
 
 def _scaler(scaling: Scaling, lowering: Lowering, endpoint: Handle, called: str, key: str) -> None:
     variant = variant_name(key)
+    # By its ARN: one that is made anew loses what scales it, so that is made anew too.
+    where = expression(
+        "'endpoint/' ~ arn.split(':endpoint/')[1] ~ '/variant/' ~ variant",
+        {"arn": endpoint.ref("arn"), "variant": variant},
+    )
     target = lowering.resource(
         "aws.appautoscaling_target",
         key,
         {
             "service_namespace": NAMESPACE,
-            "resource_id": f"endpoint/{endpoint.ref('name')}/variant/{variant}",
+            "resource_id": where,
             "scalable_dimension": DIMENSION,
             "min_capacity": scaling.low,
             "max_capacity": scaling.high,

@@ -126,21 +126,28 @@ class Endpoint(SageMakerResource):
             ]
         self._settled(client, known.id, op)
         try:
-            client.call("sagemaker", "UpdateEndpoint", op=op, **more)
+            self._begun(client, more, op)
         except AwsError as error:
-            if scaled.in_the_way(error):
-                self._unscaled(client, known.id, more, op)
-            # Else a reply was lost: it is under way already.
-            elif "in-progress" not in error.text:
+            if not scaled.in_the_way(error):
                 raise
+            self._unscaled(client, known.id, more, op)
         return None
+
+    @classmethod
+    def _begun(cls, client: AwsClient, params: Mapping[str, Any], op: Operation) -> None:
+        try:
+            client.call("sagemaker", "UpdateEndpoint", op=op, **params)
+        except AwsError as error:
+            # A reply that was lost: it is under way already.
+            if "in-progress" not in error.text:
+                raise
 
     @classmethod
     def _unscaled(cls, client: AwsClient, name: str, params: Mapping[str, Any], op: Operation) -> None:
         """Change it while nothing scales its variants, and have those that are left scaled as they were, however that ends."""
         taken = scaled.take(client, name, cls._variants(client, name), op)
         try:
-            client.call("sagemaker", "UpdateEndpoint", op=op, **params)
+            cls._begun(client, params, op)
             cls._settled(client, name, op)
         finally:
             scaled.put_back(client, taken, cls._variants(client, name), op)

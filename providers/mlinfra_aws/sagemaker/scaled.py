@@ -53,7 +53,11 @@ def take(client: AwsClient, endpoint: str, variants: Iterable[str], op: Operatio
         kept = {key: target[key] for key in KEPT if key in target}
         taken.append(Taken(target["ResourceId"].rpartition("/")[2], {**kept, "Tags": tags}, told))
         op.say(f"{target['ResourceId']} does not scale until the endpoint is changed")
-        client.call(SERVICE, "DeregisterScalableTarget", op=op, **where)
+        try:
+            client.call(SERVICE, "DeregisterScalableTarget", op=op, **where)
+        except AwsError as error:
+            if error.code != "ObjectNotFoundException":  # a reply that was lost
+                raise
     return taken
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.emulator.faults import lost_reply
 from tests.emulator.services.sagemaker import SAGEMAKER
 from tests.providers.aws.lab import Lab
 from tests.providers.aws.test_kind_serving import ENDPOINT, artifact, config, noted, write
@@ -134,6 +135,29 @@ def test_a_change_that_fails_leaves_what_scales_the_endpoint(lab: Lab) -> None:
     assert any("no capacity" in told for told in lab.failures())
     assert targets(lab) == {resource_id("champion"): (2, 6)}
     assert len(policies(lab)) == 1
+    # One that serves nobody is made anew, and what scales it with it.
+    lab.converge()
+    assert targets(lab) == {resource_id("champion"): (2, 6)}
+    assert len(policies(lab)) == 1
+
+
+def test_what_scales_a_variant_outlives_lost_replies_and_comes_back_if_it_is_gone(lab: Lab) -> None:
+    write(lab, scale=SCALE)
+    lab.converge()
+    before = policies(lab)
+    write(lab, scale=SCALE, resources={"instance": "ml.m5.xlarge"})
+    for operation in ("DeregisterScalableTarget", "UpdateEndpoint", "RegisterScalableTarget", "PutScalingPolicy"):
+        skip = 1 if operation == "UpdateEndpoint" else 0  # the first one is refused
+        lab.emulator.faults.add(lost_reply(operation=operation, times=1, skip=skip))
+    lab.converge()
+    assert policies(lab) == before
+    # As a run leaves it that was cut off in between.
+    scaling = lab.boto("application-autoscaling")
+    where = {"ServiceNamespace": "sagemaker", "ResourceId": resource_id("champion")}
+    scaling.deregister_scalable_target(**where, ScalableDimension="sagemaker:variant:DesiredInstanceCount")
+    assert policies(lab) == {}
+    lab.converge()
+    assert policies(lab) == before
 
 
 @pytest.mark.parametrize(
