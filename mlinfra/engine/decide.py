@@ -97,6 +97,7 @@ class Decider:
             entry is not None
             and live is not None
             and not model.looks_outside
+            and model.broken(live) is None
             and self._as_before(resource, resolved, entry, live, needs)
         ):
             self._views.put(resource.address, resource.type, live)
@@ -186,8 +187,8 @@ class Decider:
     ) -> Decision:
         """It is there: leave it, update it, or replace it."""
         found = _fixed(model, changes(model, applied(model, entry, self._place), wanted.fields, live, self._state.salt))
-        forced = resource.address in self.replace
-        if not found and not forced and resource.address not in self.unfinished:
+        forced = "replacement asked for" if resource.address in self.replace else model.broken(live)
+        if not found and forced is None and resource.address not in self.unfinished:
             self._views.put(resource.address, resource.type, {**live, **wanted.fields})
             salt = self._state.salt
             stale = (
@@ -196,7 +197,7 @@ class Decider:
                 or list(needs) != entry.dependencies
             )
             return Decision(record=Record(live, resolved, tuple(needs)) if stale else None)
-        if forced or any(change.forces_replacement for change in found):
+        if forced is not None or any(change.forces_replacement for change in found):
             return self._replaced(resource, model, wanted, entry, live, found, forced)
         told = model.explain([FieldChange(change.path, change.before, change.after) for change in found])
         unfinished = not found and resource.address in self.unfinished
@@ -222,10 +223,10 @@ class Decider:
         entry: ResourceState,
         live: Mapping[str, Any],
         found: tuple[Change, ...],
-        forced: bool,
+        forced: str | None,
     ) -> Decision:
         fields = [change.path for change in found if change.forces_replacement]
-        summary = "replacement asked for" if forced else f"{', '.join(fields)} forces replacement"
+        summary = forced or f"{', '.join(fields)} forces replacement"
         self._views.put(resource.address, resource.type, wanted.fields, partial=True)
         node = self._node(
             resource, "replace", dict(resource.fields), summary=summary, changes=found, before=live, object_id=entry.id

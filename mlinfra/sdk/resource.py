@@ -187,6 +187,12 @@ class Resource(BaseModel):
         return ()
 
     @classmethod
+    def broken(cls, live: Mapping[str, Any]) -> str | None:
+        """Why the live object is of no use and can only be made anew (pure), or None. It is replaced then, whatever its fields
+        are; so only for what serves nobody and holds nothing."""
+        return None
+
+    @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
         """One line in the words of the field for these changes ("stopped → start"), or None for the generic one."""
         return None

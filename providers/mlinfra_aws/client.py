@@ -126,7 +126,9 @@ class AwsClient:
             except Exception as error:
                 found = _translated(service, operation, error)
                 if isinstance(found, AwsError):
-                    found.after_lost, lost = lost, lost or found.lost
+                    found.after_lost = lost
+                # A service that failed, or whose answer did not come, may have done what was asked.
+                lost = lost or isinstance(found, Unreachable) or (isinstance(found, AwsError) and found.lost)
                 pause = self._pause(found, attempt, once, params)
                 if pause is None:
                     raise found from error

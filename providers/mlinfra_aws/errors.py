@@ -5,7 +5,7 @@ The rules are matched in order, by exact code; a message is a part of the text t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mlinfra.sdk.errors import ProviderError
@@ -126,17 +126,26 @@ PROPAGATION: Final = (
     ),
     Rule("MalformedPolicy", "Invalid principal in policy", service="s3"),
     Rule("MalformedPolicyDocument", "Invalid principal in policy", service="iam"),
-    Rule("AccessDeniedException", "Neither the global service principal", service="states"),
+    Rule("AccessDeniedException", "Neither the global service principal", service="stepfunctions"),
     Rule("ValidationException", "The execution role ARN is invalid", service="sagemaker"),
+    Rule("ValidationException", "cannot be assumed by principal", service="events"),
+    Rule("ValidationException", "Unable to assume IAM role", service="application-autoscaling"),
+    Rule("InvalidParameter", "PrincipalNotFound", service="sns"),
+    Rule("InvalidParameterException", "Invalid repository policy provided", service="ecr"),
 )
 """Told of a role or key that was made a moment ago. Tried again only if this run made what the call refers to."""
 
+_TRUST: Final = (
+    "Let its trust policy name the service, and the credentials pass it (iam:PassRole); then run the command again: it goes on "
+    "from here."
+)
 _LOGIN: Final = "Log in again (aws sso login, or new keys), then run the command again: it goes on from here."
 _ALLOW: Final = (
     "Allow {service}:{operation} to these credentials (also in permission boundaries and service control policies), "
     "then run the command again: it goes on from here."
 )
 REMEDIES: Final = (
+    *(replace(rule, remedy=_TRUST) for rule in PROPAGATION if "role" in rule.message or "principal" in rule.message),
     Rule("ExpiredToken", remedy=_LOGIN),
     Rule("ExpiredTokenException", remedy=_LOGIN),
     Rule("RequestExpired", remedy=_LOGIN),

@@ -22,7 +22,11 @@ CALLS: Final[Calls] = {**SERVICES, **SAGEMAKER}
 ALWAYS: Final = ("resourcegroupstaggingapi.GetResources",)
 """Whatever is done."""
 
-PREFIXES: Final[Mapping[str, str]] = {"resourcegroupstaggingapi": "tag", "stepfunctions": "states"}
+PREFIXES: Final[Mapping[str, str]] = {
+    "resourcegroupstaggingapi": "tag",
+    "stepfunctions": "states",
+    "efs": "elasticfilesystem",
+}
 """Services whose permissions begin with another word."""
 
 OTHERWISE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -46,8 +50,9 @@ OTHERWISE: Final[Mapping[str, tuple[str, ...]]] = {
 """Calls whose permission is called otherwise (the service authorization reference), or that need none."""
 
 ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "create": ("read", "write", "create"),
-    "replace": ("read", "write", "create", "delete"),
+    # What a lost reply left behind is found, and made as it shall be.
+    "create": ("read", "write", "create", "update"),
+    "replace": ("read", "write", "create", "update", "delete"),
     "update": ("read", "write", "update"),
     "delete": ("read", "delete"),
     "run": ("read", "run"),

@@ -6,7 +6,7 @@ from typing import Final
 
 from mlinfra_aws.permissions_calls import Calls
 
-_TAGS: Final = ("sagemaker.ListTags", "sagemaker.AddTags", "sagemaker.DeleteTags")
+_TAGS: Final = ("sagemaker.AddTags", "sagemaker.DeleteTags")
 _SCALED: Final = (
     "application-autoscaling.DescribeScalableTargets", "application-autoscaling.DescribeScalingPolicies",
     "application-autoscaling.ListTagsForResource", "application-autoscaling.DeregisterScalableTarget",
@@ -18,19 +18,19 @@ _SCALED: Final = (
 
 SAGEMAKER: Final[Calls] = {
     "aws.sagemaker_model": {
-        "read": ("sagemaker.DescribeModel", "sagemaker.ListModels"),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeModel", "sagemaker.ListModels"),
         "write": _TAGS,
         "create": ("sagemaker.CreateModel",),
         "delete": ("sagemaker.DeleteModel",),
     },
     "aws.sagemaker_endpoint_configuration": {
-        "read": ("sagemaker.DescribeEndpointConfig", "sagemaker.ListEndpointConfigs"),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeEndpointConfig", "sagemaker.ListEndpointConfigs"),
         "write": _TAGS,
         "create": ("sagemaker.CreateEndpointConfig",),
         "delete": ("sagemaker.DeleteEndpointConfig",),
     },
     "aws.sagemaker_endpoint": {
-        "read": ("sagemaker.DescribeEndpoint", "sagemaker.ListEndpoints"),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeEndpoint", "sagemaker.ListEndpoints"),
         "write": _TAGS,
         "create": ("sagemaker.CreateEndpoint",),
         "update": ("sagemaker.UpdateEndpoint", *_SCALED),
@@ -38,7 +38,7 @@ SAGEMAKER: Final[Calls] = {
         "delete": ("sagemaker.DeleteEndpoint", "application-autoscaling.DeregisterScalableTarget"),
     },
     "aws.sagemaker_feature_group": {
-        "read": ("sagemaker.DescribeFeatureGroup",),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeFeatureGroup",),
         "write": _TAGS,
         "create": ("sagemaker.CreateFeatureGroup",),
         "update": ("sagemaker.UpdateFeatureGroup",),
@@ -46,7 +46,8 @@ SAGEMAKER: Final[Calls] = {
     },
     "aws.sagemaker_model_package_group": {
         "read": (
-            "sagemaker.DescribeModelPackageGroup", "sagemaker.ListModelPackageGroups", "sagemaker.ListModelPackages",
+            "sagemaker.ListTags", "sagemaker.DescribeModelPackageGroup", "sagemaker.ListModelPackageGroups",
+            "sagemaker.ListModelPackages",
         ),
         "write": _TAGS,
         "create": ("sagemaker.CreateModelPackageGroup",),
@@ -58,7 +59,7 @@ SAGEMAKER: Final[Calls] = {
         "delete": ("sagemaker.UpdateModelPackage",),
     },
     "aws.sagemaker_pipeline": {
-        "read": ("sagemaker.DescribePipeline", "sagemaker.ListPipelines"),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribePipeline", "sagemaker.ListPipelines"),
         "write": _TAGS,
         "create": ("sagemaker.CreatePipeline",),
         "update": ("sagemaker.UpdatePipeline",),
@@ -69,37 +70,51 @@ SAGEMAKER: Final[Calls] = {
         ),
     },
     "aws.sagemaker_training_job": {
-        "read": ("sagemaker.DescribeTrainingJob", "sagemaker.ListTrainingJobs"),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeTrainingJob", "sagemaker.ListTrainingJobs"),
         "write": _TAGS,
         "create": ("sagemaker.CreateTrainingJob",),
         "delete": ("sagemaker.StopTrainingJob", "sagemaker.DeleteTrainingJob"),
         "run": ("sagemaker.CreateTrainingJob", "sagemaker.StopTrainingJob", *_TAGS),
     },
     "aws.sagemaker_processing_job": {
-        "read": ("sagemaker.DescribeProcessingJob", "sagemaker.ListProcessingJobs"),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeProcessingJob", "sagemaker.ListProcessingJobs"),
         "write": _TAGS,
         "create": ("sagemaker.CreateProcessingJob",),
         "delete": ("sagemaker.StopProcessingJob", "sagemaker.DeleteProcessingJob"),
         "run": ("sagemaker.CreateProcessingJob", "sagemaker.StopProcessingJob", *_TAGS),
     },
     "aws.sagemaker_data_quality_job_definition": {
-        "read": ("sagemaker.DescribeDataQualityJobDefinition",),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeDataQualityJobDefinition",),
         "write": _TAGS,
         "create": ("sagemaker.CreateDataQualityJobDefinition",),
         "delete": ("sagemaker.DeleteDataQualityJobDefinition",),
     },
     "aws.sagemaker_monitoring_schedule": {
-        "read": ("sagemaker.DescribeMonitoringSchedule", "sagemaker.ListMonitoringSchedules"),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeMonitoringSchedule", "sagemaker.ListMonitoringSchedules"),
         "write": _TAGS,
         "create": ("sagemaker.CreateMonitoringSchedule",),
         "update": ("sagemaker.UpdateMonitoringSchedule",),
         "delete": ("sagemaker.DeleteMonitoringSchedule",),
     },
     "aws.sagemaker_mlflow_tracking_server": {
-        "read": ("sagemaker.DescribeMlflowTrackingServer",),
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeMlflowTrackingServer",),
         "write": _TAGS,
         "create": ("sagemaker.CreateMlflowTrackingServer",),
         "update": ("sagemaker.UpdateMlflowTrackingServer",),
         "delete": ("sagemaker.DeleteMlflowTrackingServer",),
+    },
+    "aws.sagemaker_notebook_instance": {
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeNotebookInstance", "sagemaker.ListNotebookInstances"),
+        "write": (*_TAGS, "sagemaker.StartNotebookInstance", "sagemaker.StopNotebookInstance"),
+        "create": ("sagemaker.CreateNotebookInstance",),
+        "update": ("sagemaker.UpdateNotebookInstance",),
+        "delete": ("sagemaker.StopNotebookInstance", "sagemaker.DeleteNotebookInstance"),
+    },
+    "aws.sagemaker_domain": {
+        "read": ("sagemaker.ListTags", "sagemaker.DescribeDomain", "sagemaker.ListDomains"),
+        "write": _TAGS,
+        "create": ("sagemaker.CreateDomain",),
+        "update": ("sagemaker.UpdateDomain",),
+        "delete": ("sagemaker.DeleteDomain",),
     },
 }  # fmt: skip

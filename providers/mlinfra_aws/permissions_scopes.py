@@ -45,6 +45,7 @@ SCOPES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
             "data_quality_job_definition": ("name",),
             "monitoring_schedule": ("name",),
             "mlflow_tracking_server": ("tracking_server_name",),
+            "notebook_instance": ("name",),
         }.items()
     },
 }
@@ -57,7 +58,7 @@ EVERYWHERE: Final = frozenset(
         "iam:ListRoles", "iam:ListInstanceProfilesForRole", "iam:RemoveRoleFromInstanceProfile",
         "logs:DescribeLogGroups", "sagemaker:ListEndpointConfigs",
         "sagemaker:ListEndpoints", "sagemaker:ListModelPackageGroups", "sagemaker:ListModelPackages", "sagemaker:ListModels",
-        "sagemaker:ListMonitoringSchedules", "sagemaker:ListPipelines", "sagemaker:ListProcessingJobs",
+        "sagemaker:ListMonitoringSchedules", "sagemaker:ListNotebookInstances", "sagemaker:ListPipelines", "sagemaker:ListProcessingJobs",
         "sagemaker:ListTrainingJobs", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe",
         "ssm:DescribeParameters",
     }
@@ -69,7 +70,7 @@ PASSES: Final[Mapping[str, tuple[str, ...]]] = {
         f"aws.sagemaker_{word}": ("sagemaker.amazonaws.com",)
         for word in (
             "model", "endpoint_configuration", "feature_group", "pipeline", "training_job", "processing_job",
-            "data_quality_job_definition", "mlflow_tracking_server",
+            "data_quality_job_definition", "mlflow_tracking_server", "notebook_instance", "domain",
         )
     },
     "aws.scheduler_schedule": ("scheduler.amazonaws.com",),
@@ -85,6 +86,7 @@ PASSES: Final[Mapping[str, tuple[str, ...]]] = {
 LINKED: Final[Mapping[str, str]] = {
     "aws.appautoscaling_target": "{service_namespace}.application-autoscaling.amazonaws.com",
     "aws.batch_compute_environment": "batch.amazonaws.com",
+    "aws.sagemaker_domain": "sagemaker.amazonaws.com",
 }
 """Types for which AWS makes a role of the service's own, in the caller's name, with the first of them in an account."""
 
@@ -105,6 +107,13 @@ BESIDES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("aws.sagemaker_feature_group", "offline_store_config"): (
         "glue.CreateDatabase", "glue.GetDatabase", "glue.CreateTable", "glue.GetTable", "glue.UpdateTable",
     ),
+    ("aws.sagemaker_notebook_instance", "kms_key_id"): _KEY,
+    ("aws.sagemaker_notebook_instance", "subnet_id"): (
+        "ec2.CreateNetworkInterface", "ec2.AttachNetworkInterface", "ec2.ModifyNetworkInterfaceAttribute",
+        "ec2.DescribeNetworkInterfaces", "ec2.DescribeAvailabilityZones", "ec2.DescribeInternetGateways",
+        "ec2.DescribeSecurityGroups", "ec2.DescribeSubnets", "ec2.DescribeVpcs",
+    ),
+    ("aws.sagemaker_domain", "kms_key_id"): (*_KEY, "kms.GenerateDataKeyWithoutPlaintext", "efs.CreateFileSystem"),
     ("aws.sfn_state_machine", "logging_configuration"): (
         "logs.CreateLogDelivery", "logs.GetLogDelivery", "logs.UpdateLogDelivery", "logs.DeleteLogDelivery",
         "logs.ListLogDeliveries", "logs.PutResourcePolicy", "logs.DescribeResourcePolicies", "logs.DescribeLogGroups",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Final
 
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.resource import Operation
@@ -10,6 +11,8 @@ from mlinfra_aws.client import AwsClient
 
 Look = Callable[[], tuple[str, str]]
 """Tells a status and, if it is a failure, AWS's reason."""
+
+MEND: Final = "Mend the cause, then run `mlinfra apply` again: it goes on from here."
 
 
 def until(
@@ -22,8 +25,10 @@ def until(
     working: Collection[str],
     timeout: float,
     every: float = 5.0,
+    remedy: str = MEND,
 ) -> None:
-    """Look until the status is one of ``ready``. Any that is neither ready nor working is a failure.
+    """Look until the status is one of ``ready``. Any that is neither ready nor working is a failure, of which
+    ``remedy`` says what to do.
 
     Errors: ProviderError with the reason, or after ``timeout`` seconds; Cancelled.
     """
@@ -34,7 +39,7 @@ def until(
         if status in ready:
             return
         if status not in working:
-            raise ProviderError(f"{what} is {status}: {reason or 'AWS tells no reason'}")
+            raise ProviderError(f"{what} is {status}: {reason or 'AWS tells no reason'}", remedy=remedy)
         waited = client.clock.now() - started
         if waited >= timeout:
             raise ProviderError(

@@ -18,7 +18,8 @@ class Fault:
 
     Without ``code`` the call is only slow (``latency``, seconds). ``times`` ends the fault after so many calls; ``rate`` is the
     share of calls it befalls; ``skip`` lets so many calls pass first. ``worked`` carries the call out before it is answered
-    with the error. ``once_each`` befalls each different call (operation and parameters) once.
+    with the error; ``cut`` closes the connection in the place of an answer. ``once_each`` befalls each different call (operation
+    and parameters) once.
     """
 
     service: str = "*"
@@ -31,6 +32,7 @@ class Fault:
     skip: int = 0
     latency: float = 0.0
     worked: bool = False
+    cut: bool = False
     once_each: bool = False
     hits: int = 0
     """How many calls it befell."""
@@ -68,6 +70,12 @@ def lost_reply(service: str = "*", operation: str = "*", **more: Any) -> Fault:
     """Each different call works and is answered with 500, once."""
     more = {"worked": True, "once_each": True, **more}
     return Fault(service, operation, code="InternalFailure", message="internal error", status=500, **more)
+
+
+def broken_line(service: str = "*", operation: str = "*", **more: Any) -> Fault:
+    """Each different call works, and the connection breaks before it is answered, once."""
+    more = {"worked": True, "cut": True, "once_each": True, **more}
+    return Fault(service, operation, code="Cut", status=500, **more)
 
 
 def expired(**more: Any) -> Fault:

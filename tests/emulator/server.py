@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import socket
 import threading
 import time
 import traceback
@@ -140,9 +141,11 @@ class Emulator:
         if self.check and call.model is not None and answer.status < 300:
             wrong = contract.wrong_answer(call, answer)
             self.problems += [f"{call.service}.{call.operation}: {text}" for text in wrong]
-        if failing is not None:
-            return _failed(call, failing)
-        return answer
+        if failing is None:
+            return answer
+        if failing.cut:
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return _failed(call, failing)
 
     def _asked(self, call: Call, environ: Environ, body: bytes) -> Answer:
         """What moto says."""

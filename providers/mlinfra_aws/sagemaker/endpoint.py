@@ -18,6 +18,8 @@ from mlinfra_aws.sagemaker.base import Name, SageMakerResource
 from mlinfra_aws.waits import until
 
 WORKING: Final = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+FAILED: Final = "Failed"
+"""Of an endpoint that serves nobody: AWS lets nothing be done to it but to delete it."""
 TIMEOUT: Final = 60 * 60.0
 """Seconds for instances to start, and for a rollout with its bakes to be through."""
 GONE: Final = 15 * 60.0
@@ -171,13 +173,13 @@ class Endpoint(SageMakerResource):
     @classmethod
     def ready(cls, client: AwsClient, known: Known, op: Operation) -> None:
         wanted = known.fields.get("endpoint_config_name")
-        runs = ""
+        runs = status = ""
 
         def look() -> tuple[str, str]:
-            nonlocal runs
+            nonlocal runs, status
             answer = client.call("sagemaker", "DescribeEndpoint", EndpointName=known.id)
-            runs = str(answer.get("EndpointConfigName", ""))
-            return str(answer["EndpointStatus"]), str(answer.get("FailureReason", ""))
+            runs, status = str(answer.get("EndpointConfigName", "")), str(answer["EndpointStatus"])
+            return status, str(answer.get("FailureReason", ""))
 
         try:
             until(
@@ -191,11 +193,8 @@ class Endpoint(SageMakerResource):
                 every=10.0,
             )
         except ProviderError as error:
-            if not error.remedy:
-                error.remedy = (
-                    f"It runs {runs or 'nothing'} now. Look at its logs (/aws/sagemaker/Endpoints/{known.id}), mend the cause, "
-                    "then run `mlinfra apply` again."
-                )
+            if not isinstance(error, AwsError) and status not in WORKING:
+                error.remedy = _remedy(known, status, runs)
             raise
         if wanted and runs != wanted:
             answer = client.call("sagemaker", "DescribeEndpoint", EndpointName=known.id)
@@ -226,6 +225,10 @@ class Endpoint(SageMakerResource):
         until(client, op, f"the endpoint {known.id}", look, ready=("gone",), working=("Deleting",), timeout=GONE)
 
     @classmethod
+    def broken(cls, live: Mapping[str, Any]) -> str | None:
+        return "it failed and serves nobody" if live.get("endpoint_status") == FAILED else None
+
+    @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
         paths = {change.path.partition(".")[0] for change in changes}
         if paths <= {
@@ -252,3 +255,16 @@ class Endpoint(SageMakerResource):
             for one in answer.get("ProductionVariants", [])
         )
         return Status(state, ": ".join(part for part in (told, str(answer.get("FailureReason", "")) or shares) if part))
+
+
+def _remedy(known: Known, status: str, runs: str) -> str:
+    """What to do about an endpoint that did not come to serve."""
+    found = f"Look at its logs (/aws/sagemaker/Endpoints/{known.id}), mend the cause, then run `mlinfra apply` again: "
+    if status == FAILED:
+        return found + "it serves nobody, and is made anew."
+    if status == "UpdateRollbackFailed":
+        return found + (
+            f"it runs {runs} on some of its instances. If that is of no use, make it anew with --replace {known.address}; "
+            "nobody is served meanwhile."
+        )
+    return found + f"it runs {runs or 'nothing'} now."

@@ -177,6 +177,10 @@ class FeatureGroup(SageMakerResource):
         return found
 
     @classmethod
+    def broken(cls, live: Mapping[str, Any]) -> str | None:
+        return "it could not be made and holds nothing" if live.get("feature_group_status") == "CreateFailed" else None
+
+    @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
         if [change.path for change in changes] != ["feature_definition"] or not isinstance(changes[0].new, list):
             return None
@@ -282,6 +286,8 @@ class FeatureGroup(SageMakerResource):
     def would_lose(cls, client: AwsClient, known: Known) -> str | None:
         online = (known.fields.get("online_store_config") or {}).get("enable_online_store")
         offline = known.fields.get("offline_store_config")
+        if cls.broken(known.fields):
+            return None
         features = len(known.fields.get("feature_definition", []))
         where = ["all records of its online store"] if online else []
         where += ["the table of its offline store (the files stay in the bucket)"] if offline else []

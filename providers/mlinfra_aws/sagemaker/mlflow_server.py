@@ -105,7 +105,15 @@ class MlflowTrackingServer(SageMakerResource):
         until(client, op, what, look, ready=("gone",), working=("Deleting",), timeout=TIMEOUT, every=15.0)
 
     @classmethod
+    def broken(cls, live: Mapping[str, Any]) -> str | None:
+        return (
+            "it could not be made and holds nothing" if live.get("tracking_server_status") == "CreateFailed" else None
+        )
+
+    @classmethod
     def would_lose(cls, client: AwsClient, known: Known) -> str | None:
+        if cls.broken(known.fields):
+            return None
         return "its experiments and runs (the artifacts stay in the bucket)"
 
     @classmethod

@@ -64,6 +64,10 @@ class MonitoringSchedule(SageMakerResource):
     monitoring_schedule_status: Annotated[str | None, VOLATILE] = None
     last_modified_time: Annotated[str | None, VOLATILE] = None
 
+    @classmethod
+    def broken(cls, live: Mapping[str, Any]) -> str | None:
+        return "it failed and watches nothing" if live.get("monitoring_schedule_status") == "Failed" else None
+
     def change(self, client: AwsClient, known: Known, changed: set[str], op: Operation) -> Fields | None:
         params = self.asked(client, "UpdateMonitoringSchedule")
         client.call("sagemaker", "UpdateMonitoringSchedule", op=op, **params)

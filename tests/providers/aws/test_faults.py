@@ -82,7 +82,7 @@ def test_roles_are_not_assumable_at_once(platform: Lab, undisturbed: dict[str, l
     as_undisturbed(platform, undisturbed)
 
 
-def test_an_endpoint_that_fails_is_told_with_the_reason_and_can_be_made_anew(
+def test_an_endpoint_that_fails_is_told_with_the_reason_and_is_made_anew_by_the_next_apply(
     platform: Lab, undisturbed: dict[str, list[str]]
 ) -> None:
     reason = "The primary container for production variant champion did not pass the ping health check."
@@ -91,11 +91,11 @@ def test_an_endpoint_that_fails_is_told_with_the_reason_and_can_be_made_anew(
     (told,) = platform.failures()
     assert reason in told
     assert "/aws/sagemaker/Endpoints/" in told
+    assert "it serves nobody, and is made anew" in told
     # AWS lets nothing be done to a failed one but to delete it.
-    outcome = platform.apply(replace=("endpoint.fraud/sagemaker_endpoint.endpoint",))
-    assert outcome is not None
-    assert outcome.succeeded
-    assert platform.plan().empty
+    node = platform.node("endpoint.fraud/sagemaker_endpoint.endpoint")
+    assert (node.action, node.summary) == ("replace", "it failed and serves nobody")
+    platform.converge()
     as_undisturbed(platform, undisturbed)
 
 
@@ -113,6 +113,29 @@ def test_an_endpoint_that_rolls_back_is_told_and_goes_on_serving(platform: Lab) 
     assert sagemaker.describe_endpoint_config(EndpointConfigName=before)
     platform.converge()
     assert sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"] != before
+
+
+def test_an_endpoint_of_which_neither_version_starts_is_left_for_people_to_decide(platform: Lab) -> None:
+    platform.converge()
+    platform.write({}, **sections(platform.folder, grown=True))
+    SAGEMAKER.endings["Endpoint", ENDPOINT] = ("UpdateRollbackFailed", "no capacity")
+    platform.emulator.polls(1)
+    (told,) = platform.failures()
+    assert "no capacity" in told
+    assert "--replace endpoint.fraud/sagemaker_endpoint.endpoint" in told
+    assert "replace" not in {node.action for node in platform.plan().nodes}
+
+
+def test_the_line_breaks_after_each_call_once(platform: Lab, undisturbed: dict[str, list[str]]) -> None:
+    fault = platform.emulator.faults.add(faults.broken_line())
+    for _ in range(5):
+        told = platform.failures()
+        assert [one for one in told if "Look at the network" not in one] == []
+        if not told:
+            break
+    assert fault.hits > 50
+    platform.converge()
+    as_undisturbed(platform, undisturbed)
 
 
 @pytest.mark.parametrize("calls", [5, 30, 60])
