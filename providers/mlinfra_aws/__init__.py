@@ -45,6 +45,8 @@ PROVIDER = Provider(
         "aws.batch_compute_environment": "mlinfra_aws.batch:ComputeEnvironment",
         "aws.batch_job_queue": "mlinfra_aws.batch:JobQueue",
         "aws.batch_job_definition": "mlinfra_aws.batch_job_definition:JobDefinition",
+        "aws.sagemaker_notebook_instance": "mlinfra_aws.sagemaker.notebook_instance:NotebookInstance",
+        "aws.sagemaker_domain": "mlinfra_aws.sagemaker.domain:Domain",
     },
     recipes={
         "storage": "mlinfra_aws.kinds.storage:lower",
