@@ -43,7 +43,22 @@ def sections(folder: Path, *, grown: bool = False) -> dict[str, Any]:
                 "produces": "registry.models/fraud@champion",
             }
         },
-        "endpoint": {"fraud": {"variants": variants}},
+        "endpoint": {
+            "fraud": {
+                "variants": variants,
+                "scale": {"replicas": "2..6" if grown else "1..4", "target": {"requests_per_second": 20}},
+                "rollout": {"bake": "1m", "rollback": {"error_rate": 0.1 if grown else 0.2}},
+            }
+        },
+        "monitor": {
+            "drift": {
+                "of": "endpoint.fraud",
+                "reference": "${storage.lake.url}/a.csv",
+                "columns": ["id"],
+                "every": "2h" if grown else "1h",
+                "then": "training.fraud",
+            }
+        },
     }
 
 
@@ -65,6 +80,13 @@ def census(boto: Boto) -> list[str]:
     found += [f"secret {one['Name']}" for one in secrets if "DeletedDate" not in one]
     found += [f"images {one['repositoryName']}" for one in boto("ecr").describe_repositories()["repositories"]]
     found += [f"logs {one['logGroupName']}" for one in boto("logs").describe_log_groups()["logGroups"]]
+    found += [f"alarm {one['AlarmName']}" for one in boto("cloudwatch").describe_alarms()["MetricAlarms"]]
+    found += [f"rule {one['Name']}" for one in boto("events").list_rules()["Rules"]]
+    scaling = boto("application-autoscaling")
+    targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    found += [f"scales {one['ResourceId']} {one['MinCapacity']} to {one['MaxCapacity']}" for one in targets]
+    policies = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    found += [f"policy {one['PolicyName']}" for one in policies]
     for operation, key, name in (
         ("list_models", "Models", "ModelName"),
         ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
@@ -72,6 +94,9 @@ def census(boto: Boto) -> list[str]:
         ("list_feature_groups", "FeatureGroupSummaries", "FeatureGroupName"),
         ("list_model_package_groups", "ModelPackageGroupSummaryList", "ModelPackageGroupName"),
         ("list_pipelines", "PipelineSummaries", "PipelineName"),
+        ("list_processing_jobs", "ProcessingJobSummaries", "ProcessingJobName"),
+        ("list_data_quality_job_definitions", "JobDefinitionSummaries", "MonitoringJobDefinitionName"),
+        ("list_monitoring_schedules", "MonitoringScheduleSummaries", "MonitoringScheduleName"),
     ):
         found += [f"{operation} {one[name]}" for one in getattr(sagemaker, operation)()[key]]
     for group in sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]:
