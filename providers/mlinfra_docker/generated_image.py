@@ -58,7 +58,7 @@ class DockerGeneratedImage(DockerImage):
                 fileobj=io.BytesIO(self._context()),
                 custom_context=True,
                 tag=self.name,
-                labels={**op.owner, own.CONTENT: str(self.content)},
+                labels=own.of_image(op.owner, str(self.content)),
                 extra_hosts=builds.mark(self.name),
                 rm=True,
                 forcerm=True,

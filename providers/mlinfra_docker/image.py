@@ -117,7 +117,7 @@ class DockerImage(Resource):
         builds.settle(client, self.name, op)
         images = _images(client)
         # One that was built and did not get its name any more is ours too: it is to be removed, or built anew.
-        return self.name if any(own.ours(image["Labels"], op.owner) for image in images) else None
+        return self.name if any(own.our_image(image["Labels"], op.owner) for image in images) else None
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -150,8 +150,9 @@ class DockerImage(Resource):
     def _make(self, client: DockerClient, op: Operation) -> None:
         """Give the name to an image of this content: one that is there, or one that is built now. Older ones go."""
         builds.settle(client, self.name, op)
-        mine = [image for image in _images(client) if own.ours(image["Labels"], op.owner)]
-        fitting = next((image for image in mine if image["Labels"].get(own.CONTENT) == self.content), None)
+        mine = [image for image in _images(client) if own.our_image(image["Labels"], op.owner)]
+        wanted = own.of_image(op.owner, str(self.content))
+        fitting = next((image for image in mine if own.ours(image["Labels"], wanted)), None)
         if fitting is None:
             op.say(f"building {self.name}")
             self._build(client, op)
@@ -175,7 +176,7 @@ class DockerImage(Resource):
                 tag=self.name,
                 buildargs=dict(self.build.args),
                 target=self.build.target,
-                labels={**op.owner, own.CONTENT: str(self.content)},
+                labels=own.of_image(op.owner, str(self.content)),
                 extra_hosts=builds.mark(self.name),
                 rm=True,
                 forcerm=True,
@@ -206,7 +207,7 @@ class DockerImage(Resource):
             builds.settle(client, known.id, op)
         images = _images(client)
         for image in images:
-            if own.ours(image["Labels"], op.owner):
+            if own.our_image(image["Labels"], op.owner):
                 tags = image["RepoTags"] or ()
                 # Somebody may have given it a second name: then only ours goes.
                 _remove(client, known.id if known.id in tags else image["Id"], unless_used=known.id not in tags)
