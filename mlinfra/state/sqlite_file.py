@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from mlinfra.sdk.diagnostics import DiagnosticError, fail
@@ -40,6 +41,17 @@ def present(path: Path) -> bool:
             "Put a copy of the file back. If the state is to be given up, delete the log too.",
         )
     return False
+
+
+def set_aside(path: Path) -> None:
+    """Rename the file and its companions: ``state.db`` → ``state.db.damaged-1``, or the next number that is free.
+
+    Errors: OSError.
+    """
+    number = next(n for n in count(1) if not list(path.parent.glob(f"{path.name}.damaged-{n}*")))
+    for suffix in ("", *_COMPANIONS):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{path}.damaged-{number}{suffix}")
 
 
 def connect(path: Path) -> sqlite3.Connection:
