@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mlinfra.engine.catalog import Catalog
 from mlinfra.engine.diff import changes
 from mlinfra.engine.events import Emit, ignore
 from mlinfra.engine.graph import reach
@@ -206,35 +207,44 @@ def _addressed(survey: Survey) -> Iterable[tuple[str, Sighted]]:
         yield f"{one.found.address.partition('~')[0]}~{digest}", one
 
 
-def _connect(entries: dict[str, ResourceState], desire: Desire, catalog: Any) -> None:
-    """Tell what stands on objects that the blueprint has no more, so that they are removed in a right order: what names an object
-    by its id, or by another text that only this one is known by, uses it."""
-    spare = [address for address in entries if address not in desire.resources]
+def _connect(entries: dict[str, ResourceState], desire: Desire, catalog: Catalog) -> None:
+    """Tell what stands on objects that the blueprint has no more, so that they are removed in a right order: what is set to the
+    id of an object, or to another text that its provider told and only it is known by, uses it."""
+    spare = {address for address in entries if address not in desire.resources}
     if not spare:
         return
-    known: dict[str, list[str]] = {}
+    known: dict[str, set[str]] = {}
+    given: dict[str, set[str]] = {}
     for address, entry in entries.items():
-        for text in {entry.id, *_computed(entry, catalog)}:
-            known.setdefault(text, []).append(address)
+        told, settings = _parts(entry, catalog)
+        given[address] = settings - {entry.id}
+        for text in {entry.id, *told}:
+            known.setdefault(text, set()).add(address)
     edges = {address: list(entry.dependencies) for address, entry in entries.items()}
-    for address, entry in entries.items():
-        own = {entry.id, *_computed(entry, catalog)}
-        for text in sorted(set(_texts(entry.fields)) - own):
-            used = known.get(text, ())
-            if len(used) != 1 or used[0] in edges[address] or not {address, used[0]} & set(spare):
+    for address, settings in given.items():
+        for text in sorted(settings & known.keys()):
+            used = known[text] - {address}
+            if len(used) != 1 or not spare & {address, *used}:
                 continue
-            if address not in reach([used[0]], edges):
-                edges[address].append(used[0])
+            (target,) = used
+            if target not in edges[address] and address not in reach([target], edges):
+                edges[address].append(target)
     for address, found in edges.items():
         entries[address] = replace(entries[address], dependencies=found)
 
 
-def _computed(entry: ResourceState, catalog: Any) -> Iterable[str]:
+def _parts(entry: ResourceState, catalog: Catalog) -> tuple[set[str], set[str]]:
+    """The texts that a provider told of an object, and those that it was given."""
     table = policies(catalog.resource_type(entry.type))
+    told: set[str] = set()
+    given: set[str] = set()
     for name, value in entry.fields.items():
         policy = table.get(name)
-        if policy is not None and policy.computed and not policy.volatile and isinstance(value, str) and value:
-            yield value
+        if policy is None or not policy.computed:
+            given.update(_texts(value))
+        elif isinstance(value, str) and value:
+            told.add(value)
+    return told, given
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -8,7 +8,7 @@ server's address, is located as after a run that was cut off: resource by resour
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlinfra.engine.catalog import Catalog, Clients
@@ -100,7 +100,8 @@ class Surveyor:
             try:
                 self._decide(self._desire.resources[address], made)
             except DiagnosticError as error:
-                problems += error.diagnostics
+                problems += [d if d.address else replace(d, address=address) for d in error.diagnostics]
+                self._views.put(address, self._desire.resources[address].type, {}, partial=True)
         if problems:
             raise DiagnosticError(problems)
         known = {
@@ -204,7 +205,8 @@ class Surveyor:
         if one is None or not isinstance(one.live, dict) or one.found.type != resource.type:
             self._views.put(address, resource.type, shape.fields, partial=True)
         else:
-            self._views.put(address, resource.type, {**one.live, **known})
+            differs = bool(changes(model, shape.fields, shape.fields, one.live, self._salt))
+            self._views.put(address, resource.type, {**one.live, **known}, partial=differs)
 
     def _located(self, resource: Desired, shape: Form, made: Survey) -> list[Sighted]:
         """What is there under the name that the blueprint gives, and is ours."""

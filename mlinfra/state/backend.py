@@ -22,7 +22,6 @@ from mlinfra.state.snapshot import State
 from mlinfra.state.sqlite import SQLiteStore
 from mlinfra.state.store import PreconditionFailed, Store
 
-
 DAMAGED = ("state-damaged", "journal-damaged")
 """Codes that say that a state is ours and cannot be read any more."""
 

@@ -297,7 +297,11 @@ def test_a_state_of_another_blueprint_is_not_replaced(lab: Lab) -> None:
 def test_while_another_run_holds_the_lock_nothing_is_done(lab: Lab) -> None:
     lab.write({"a": {}})
     lab.apply()
-    with lab.open() as first, lab.open() as second:
-        with first.backend.begin("apply"), pytest.raises(DiagnosticError) as told:
-            rebuild(second, force=True)
+    with (
+        lab.open() as first,
+        lab.open() as second,
+        first.backend.begin("apply"),
+        pytest.raises(DiagnosticError) as told,
+    ):
+        rebuild(second, force=True)
     assert told.value.diagnostics[0].code == "locked"
