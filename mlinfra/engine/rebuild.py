@@ -51,13 +51,15 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """A state made anew. ``missing`` is what the blueprint wants and nobody found, with why if that is known; ``dropped`` are
-    addresses of the state before whose objects are gone; ``before`` is how many resources that had (None: it was lost)."""
+    addresses of the state before whose objects are gone; ``before`` is how many resources that had (None: it was lost);
+    ``strange`` are objects with our tags (id, address) of no type that this mlinfra knows: they are in no state."""
 
     state: State
     rows: tuple[Row, ...]
     missing: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     before: int | None = None
+    strange: tuple[tuple[str, str], ...] = ()
 
 
 def rebuild(
@@ -127,6 +129,7 @@ def _surveyed(workspace: Workspace, loaded: Loaded | None, emit: Emit) -> Rebuil
         missing=survey.missing,
         dropped=tuple(address for address, entry in before.items() if (entry.type, entry.id) not in held),
         before=len(before) if loaded and not loaded.damaged else None,
+        strange=tuple((found.id, found.address) for found in survey.strange),
     )
 
 

@@ -49,13 +49,15 @@ class Sighted:
 @dataclass(slots=True)
 class Survey:
     """``chosen`` is the object of each address; ``others`` are further ones with the tags of an address that has one already;
-    ``forms`` and ``resolved`` are what the blueprint wants; ``missing`` is what it wants and nobody found, and why."""
+    ``forms`` and ``resolved`` are what the blueprint wants; ``missing`` is what it wants and nobody found, and why; ``strange``
+    is what carries our tags and is of no type that is known."""
 
     chosen: dict[str, Sighted] = field(default_factory=dict)
     others: list[Sighted] = field(default_factory=list)
     forms: dict[str, Form] = field(default_factory=dict)
     resolved: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    strange: list[Found] = field(default_factory=list)
 
 
 class Surveyor:
@@ -82,6 +84,7 @@ class Surveyor:
         self._views = Views(catalog)
         self._seen: dict[str, list[Sighted]] = {}
         self._keys: set[Key] = set()
+        self._strange: list[Found] = []
 
     def survey(self) -> Survey:
         """Find what is there.
@@ -116,6 +119,7 @@ class Surveyor:
             if address not in made.chosen:
                 self._choose(address, there, self._desire.resources.get(address), made)
             made.others += [one for one in there if one is not made.chosen[address]]
+        made.strange = self._strange
         made.missing = {address: why for address, why in made.missing.items() if address not in made.chosen}
         return made
 
@@ -151,7 +155,9 @@ class Surveyor:
         new = []
         for one in found:
             sighted = Sighted(one, how)
-            if sighted.key not in self._keys:
+            if not one.type:
+                self._strange.append(one)
+            elif sighted.key not in self._keys:
                 self._keys.add(sighted.key)
                 self._seen.setdefault(one.address, []).append(sighted)
                 new.append(sighted)
@@ -179,7 +185,7 @@ class Surveyor:
         address = one.found.address
         before = next((e for e in (self._before.get(address),) if e and (e.type, e.id) == one.key), None)
         wanted = plain.get(address)
-        fields = dict(before.fields) if before else {}
+        fields = dict(before.fields) if before else dict(one.found.fields)
         if wanted is not None and wanted.type == one.found.type:
             fields |= encode(wanted.fields, self._salt)
         return ResourceState(address, one.found.type, "", one.found.id, fields, before.desired if before else {})

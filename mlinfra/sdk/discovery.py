@@ -47,10 +47,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object that carries our tags: its type, its provider id as ``read`` takes it, the address that its tags tell, and when
-    it was made, if that is told (any text that sorts by time)."""
+    """An object that carries our tags: its type (empty for one that no resource type of this provider is of), its provider id as
+    ``read`` takes it, the address that its tags tell, when it was made, if that is told (any text that sorts by time), and
+    fields that ``read`` has to know."""
 
     type: str
     id: str
     address: str
     made: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)

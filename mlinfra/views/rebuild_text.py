@@ -23,6 +23,10 @@ def rebuild_lines(rebuilt: Rebuilt) -> list[Line]:
         cells.append([("?", "warning"), (address, ""), ("", ""), ("", ""), (told, "dim")])
     for address in rebuilt.dropped:
         cells.append([("✗", "dim"), (address, ""), ("", ""), ("", ""), ("in the state before, and gone", "dim")])
+    for object_id, address in rebuilt.strange:
+        cells.append(
+            [("!", "warning"), (address, ""), ("", ""), (object_id, "dim"), ("of no type that is known here", "dim")]
+        )
     lines = table(cells)
     assumed = [row for row in rebuilt.rows if row.assumed]
     if assumed:
@@ -81,4 +85,5 @@ def rebuild_record(rebuilt: Rebuilt) -> dict[str, Any]:
         "missing": [{"address": address, "why": why} for address, why in sorted(rebuilt.missing.items())],
         "dropped": list(rebuilt.dropped),
         "before": rebuilt.before,
+        "strange": [{"id": object_id, "address": address} for object_id, address in rebuilt.strange],
     }

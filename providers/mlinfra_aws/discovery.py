@@ -72,18 +72,17 @@ def _tagged(client: AwsClient, scope: Scope) -> Iterator[Found]:
     )
     for item in pages:
         tags = unpaired(item["Tags"])
-        told = parsed(item["ResourceARN"])
-        if told is None or not scope.mine(tags):
+        if not scope.mine(tags):
             continue
-        type_name, object_id = told
         address = tags["mlinfra:address"]
+        type_name, object_id = parsed(item["ResourceARN"])
         if type_name == "aws.ssm_parameter":
             object_id = _parameter(client, object_id)
         yield Found(type_name, _spelt(object_id, address, scope), address)
 
 
-def parsed(arn: str) -> tuple[str, str] | None:
-    """The type and the id that an ARN tells, or None if it is of no type of this provider.
+def parsed(arn: str) -> tuple[str, str]:
+    """The type and the id that an ARN tells; no type and the ARN itself if it is of none of this provider.
 
     The parts of an ARN are told by the service authorization reference, "Resource types defined by …", for each service.
     """
@@ -96,10 +95,8 @@ def parsed(arn: str) -> tuple[str, str] | None:
             object_id = object_id[:-7]  # AWS adds a hyphen and six characters to the name
         if of == "logs":
             object_id = object_id.removesuffix(":*")
-        if of == "s3" and "/" in object_id:
-            return None
         return type_name, object_id
-    return None
+    return "", arn
 
 
 def _parameter(client: AwsClient, rest: str) -> str:

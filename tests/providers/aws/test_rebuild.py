@@ -93,6 +93,18 @@ def test_objects_of_another_environment_and_of_nobody_are_left_alone(lab: Lab) -
     assert [row.id for row in rebuilt(lab).rows] == ["/lab/mine"]
 
 
+def test_what_is_of_no_known_type_is_told(lab: Lab) -> None:
+    lab.write({"mine": {"type": "aws.cloudwatch_log_group", "name": "/lab/mine"}})
+    lab.converge()
+    tags = [{"Key": key, "Value": text} for key, text in lab.operation("resource.queue").owner.items()]
+    url = lab.boto("sqs").create_queue(QueueName="lab-queue", tags={tag["Key"]: tag["Value"] for tag in tags})[
+        "QueueUrl"
+    ]
+    made = rebuilt(lab)
+    assert made.strange == ((f"arn:aws:sqs:{REGION}:{ACCOUNT}:lab-queue", "resource.queue"),)
+    lab.boto("sqs").delete_queue(QueueUrl=url)
+
+
 def test_the_runs_of_a_job_are_its_past_and_no_resources(lab: Lab) -> None:
     (sample,) = [one for one in SAMPLES if one.type == "aws.sagemaker_training_job"][:1]
     trial = Trial(lab, sample)
@@ -121,9 +133,8 @@ def test_the_runs_of_a_job_are_its_past_and_no_resources(lab: Lab) -> None:
         (f"secretsmanager:{REGION}:{ACCOUNT}:secret:a/b-c-AbCdEf", ("aws.secretsmanager_secret", "a/b-c")),
         (f"sagemaker:{REGION}:{ACCOUNT}:endpoint-config/a", ("aws.sagemaker_endpoint_configuration", "a")),
         (f"sagemaker:{REGION}:{ACCOUNT}:model-package-group/a", ("aws.sagemaker_model_package_group", "a")),
-        (f"sagemaker:{REGION}:{ACCOUNT}:model-package/a/1", None),
-        (f"ec2:{REGION}:{ACCOUNT}:vpc/vpc-1", None),
+        (f"ec2:{REGION}:{ACCOUNT}:vpc/vpc-1", ("", f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1")),
     ],
 )
-def test_an_arn_tells_type_and_id(rest: str, told: tuple[str, str] | None) -> None:
+def test_an_arn_tells_type_and_id(rest: str, told: tuple[str, str]) -> None:
     assert parsed(f"arn:aws:{rest}") == told
