@@ -103,7 +103,7 @@ class StateBackend:
                 "state-damaged",
                 "State is missing",
                 "The state is gone, but its history or its journal is there.",
-                "Put a copy of the state's file back.",
+                "Put a copy of the state's file back, or make it anew from what is there: mlinfra state rebuild.",
             )
         return State.new(self._blueprint, self._environment)
 

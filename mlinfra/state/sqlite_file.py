@@ -38,7 +38,7 @@ def present(path: Path) -> bool:
             "state-damaged",
             "State is missing",
             f"{path} is gone, but its log {log.name} is there, so there was a state.",
-            "Put a copy of the file back. If the state is to be given up, delete the log too.",
+            "Put a copy of the file back, or make the state anew from what is there: mlinfra state rebuild.",
         )
     return False
 
@@ -66,14 +66,14 @@ def connect(path: Path) -> sqlite3.Connection:
             "state-damaged",
             "State is empty",
             f"{path} is an empty file, so what it knew is lost.",
-            "Put a copy of it back. If nothing was ever applied here, delete the file.",
+            "Put a copy of it back, or make it anew from what is there: mlinfra state rebuild.",
         )
     if _cut_off(path):
         raise fail(
             "state-damaged",
             "State is damaged",
             f"{path} is shorter than it says it is, so part of it is lost.",
-            "Put a copy of it back.",
+            "Put a copy of it back, or make it anew from what is there: mlinfra state rebuild.",
         )
     _tighten(path)
     connection = _open(path)
@@ -155,7 +155,7 @@ def told(path: Path, error: sqlite3.Error | OSError) -> DiagnosticError:
             "state-damaged",
             "State is damaged",
             f"{path} is not a state that mlinfra wrote, or it is damaged ({error}).",
-            "Put a copy of it back.",
+            "Put a copy of it back, or make it anew from what is there: mlinfra state rebuild.",
         )
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return fail(
