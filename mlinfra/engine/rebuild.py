@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mlinfra.engine.catalog import Catalog
 from mlinfra.engine.diff import changes
 from mlinfra.engine.events import Emit, ignore
-from mlinfra.engine.graph import reach
-from mlinfra.engine.lower import Desire
+from mlinfra.engine.leftovers import secrets, uses, veiled
 from mlinfra.engine.placing import all_placed
 from mlinfra.engine.refresh import refresh
 from mlinfra.engine.survey import Sighted, Survey, Surveyor
-from mlinfra.engine.values import absent, encode
+from mlinfra.engine.values import absent, encode, holds_secret
 from mlinfra.engine.workspace import Workspace, waiting
 from mlinfra.sdk.diagnostics import DiagnosticError, fail
 from mlinfra.sdk.errors import Unreachable
@@ -139,19 +137,23 @@ def _entries(
     """The entries of the new state by address, and a row for each."""
     desire, catalog, salt = workspace.desire, workspace.catalog, base.salt
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    seen = dict(_addressed(survey))
+    lives = {address: one.live for address, one in seen.items() if isinstance(one.live, dict)}
+    hidden = secrets([*lives.values(), *survey.resolved.values()])
+    olds = {(entry.type, entry.id): entry for entry in base.resources.values()}
     entries: dict[str, ResourceState] = {}
     rows: list[Row] = []
     wanted: set[str] = set()
-    for address, one in sorted(_addressed(survey)):
+    for address, one in sorted(seen.items()):
         resource = desire.resources.get(address)
-        fitting = resource is not None and resource.type == one.found.type
-        old = next((e for e in base.resources.values() if (e.type, e.id) == one.key), None)
+        model = catalog.resource_type(one.found.type)
+        old = olds.get(one.key)
         entry = ResourceState(
             address=address,
             type=one.found.type,
             provider=catalog.owner(one.found.type).name,
             id=one.found.id,
-            fields=encode(one.live, salt) if isinstance(one.live, dict) else dict(old.fields) if old else {},
+            fields=dict(old.fields) if old else {},
             desired=dict(old.desired) if old else {},
             dependencies=list(old.dependencies) if old else [],
             tainted=old.tainted if old else False,
@@ -160,18 +162,23 @@ def _entries(
             updated_at=now,
         )
         assumed: tuple[str, ...] = ()
-        if resource is not None and fitting:
+        if resource is not None and resource.type == one.found.type:
             wanted.add(address)
             shape = {name: value for name, value in survey.forms[address].fields.items() if value is not UNKNOWN}
-            table = policies(catalog.resource_type(entry.type))
-            assumed = tuple(name for name, value in shape.items() if table[name].write_only and not absent(value))
+            given, table = survey.resolved[address], policies(model)
+            assumed = tuple(name for name in given if table[name].write_only and not absent(given[name]))
             entry = replace(
                 entry,
-                fields={**entry.fields, **encode(shape, salt)},  # what is read next echoes what cannot be read
-                desired=encode(survey.resolved[address], salt),
+                fields=encode({**lives.get(address, {}), **shape}, salt),  # a read echoes what it cannot read
+                desired=encode(given, salt),
                 dependencies=[*resource.needs, *desire.producers.get(address, ())],
                 component=resource.component,
             )
+        elif address in lives:
+            fields = encode(veiled(model, lives[address], hidden, maps=old is None), salt)
+            # What is a secret in it stays one: the next plan takes that from what counts as applied.
+            pattern = {name: value for name, value in fields.items() if holds_secret(value)}
+            entry = replace(entry, fields=fields, desired={**pattern, **entry.desired})
         entries[address] = entry
         role = "wanted" if resource is not None else "left" if survey.chosen.get(address) is one else "second"
         rows.append(Row(address, entry.type, entry.id, one.how, role, assumed))
@@ -181,10 +188,12 @@ def _entries(
             del entries[address]
         elif not isinstance(live, Unreachable):
             model = catalog.resource_type(entries[address].type)
-            desired = _applied(entries[address].desired, survey.forms[address].fields, live, model, salt)
-            entries[address] = replace(entries[address], fields=encode(live, salt), desired=desired)
+            told = veiled(model, live, hidden, maps=False)
+            desired = _applied(entries[address].desired, survey.forms[address].fields, told, model, salt)
+            entries[address] = replace(entries[address], fields=encode(told, salt), desired=desired)
     survey.missing.update(dict.fromkeys(wanted - entries.keys(), ""))
-    _connect(entries, desire, catalog)
+    edges = uses(entries, lives, entries.keys() - desire.resources.keys(), catalog)
+    entries = {address: replace(entry, dependencies=edges[address]) for address, entry in entries.items()}
     return entries, [row for row in rows if row.address in entries]
 
 
@@ -208,55 +217,3 @@ def _addressed(survey: Survey) -> Iterable[tuple[str, Sighted]]:
     for one in survey.others:
         digest = hashlib.sha256(one.found.id.encode()).hexdigest()[:8]
         yield f"{one.found.address.partition('~')[0]}~{digest}", one
-
-
-def _connect(entries: dict[str, ResourceState], desire: Desire, catalog: Catalog) -> None:
-    """Tell what stands on objects that the blueprint has no more, so that they are removed in a right order: what is set to the
-    id of an object, or to another text that its provider told and only it is known by, uses it."""
-    spare = {address for address in entries if address not in desire.resources}
-    if not spare:
-        return
-    known: dict[str, set[str]] = {}
-    given: dict[str, set[str]] = {}
-    for address, entry in entries.items():
-        told, settings = _parts(entry, catalog)
-        given[address] = settings - {entry.id}
-        for text in {entry.id, *told}:
-            known.setdefault(text, set()).add(address)
-    edges = {address: list(entry.dependencies) for address, entry in entries.items()}
-    for address, settings in given.items():
-        for text in sorted(settings & known.keys()):
-            used = known[text] - {address}
-            if len(used) != 1 or not spare & {address, *used}:
-                continue
-            (target,) = used
-            if target not in edges[address] and address not in reach([target], edges):
-                edges[address].append(target)
-    for address, found in edges.items():
-        entries[address] = replace(entries[address], dependencies=found)
-
-
-def _parts(entry: ResourceState, catalog: Catalog) -> tuple[set[str], set[str]]:
-    """The texts that a provider told of an object, and those that it was given."""
-    table = policies(catalog.resource_type(entry.type))
-    told: set[str] = set()
-    given: set[str] = set()
-    for name, value in entry.fields.items():
-        policy = table.get(name)
-        if policy is None or not policy.computed:
-            given.update(_texts(value))
-        elif isinstance(value, str) and value:
-            told.add(value)
-    return told, given
-
-
-def _texts(value: Any) -> Iterable[str]:
-    """All texts in a field value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, Sequence):
-        for item in value:
-            yield from _texts(item)

@@ -1,8 +1,9 @@
 """Which objects of an account carry our tags: what the tagging API lists, and, of services that it leaves out, their own lists.
 Reads only.
 
-`TAGGED` tells a resource type and its id from an ARN, `LISTED` how a service lists its objects with their tags, `UNTAGGED` why
-objects of a type cannot be found so. Each type of the provider stands in one of the three.
+`TAGGED` tells a resource type and its id from an ARN, `LISTED` how a service lists its objects with their tags, `OF_OTHERS` which
+objects are ours because what they are of is, `UNTAGGED` why objects of a type cannot be found so. Each type of the provider
+stands in one of the four.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ TAGGED: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Type → the service in its ARNs, and what comes before the id in them."""
 UNTAGGED: Final[Mapping[str, str]] = {
-    "aws.kms_alias": "aliases carry no tags; one goes with its key",
     "aws.scheduler_schedule": "schedules carry no tags, only groups of them do",
     "aws.s3_objects": "files carry no tags of ours; the next apply puts them again, which changes nothing",
     "aws.sagemaker_model_alias": "an alias is a mark on a version of a model, and goes with it",
@@ -61,6 +61,8 @@ def discover(client: AwsClient, scope: Scope) -> Iterator[Found]:
         for object_id, tags in listed(client):
             if scope.mine(tags) and (type_name, object_id) not in held:
                 found.append(Found(type_name, object_id, tags["mlinfra:address"]))
+    for of_ours in OF_OTHERS.values():
+        found += of_ours(client, scope, found)
     runs = _runs(found)
     return (one for one in found if one not in runs)
 
@@ -140,6 +142,29 @@ LISTED: Final[Mapping[str, Callable[[AwsClient], Iterable[tuple[str, Mapping[str
     "aws.ecr_repository": _repositories,
 }
 """Type → the ids and tags of all its objects in the account."""
+
+
+def _aliases(client: AwsClient, scope: Scope, found: Sequence[Found]) -> list[Found]:
+    """The names of keys of ours. A key that waits for its deletion keeps its names so long, and nobody else can have them."""
+    keys = {one.id: one.address for one in found if one.type == "aws.kms_key"}
+    if not keys:
+        return []
+    wanted = {
+        item.fields.get("name"): address for address, item in scope.wanted.items() if item.type == "aws.kms_alias"
+    }
+    names = []
+    for alias in client.pages("kms", "ListAliases", "Aliases", Limit=100):
+        name, key = alias["AliasName"], keys.get(alias.get("TargetKeyId", ""))
+        if key is not None:
+            own = f"{key.partition('/')[0]}/kms_alias.{name.removeprefix('alias/').replace('/', '-')}"
+            names.append(Found("aws.kms_alias", name, wanted.get(name, own)))
+    return names
+
+
+OF_OTHERS: Final[Mapping[str, Callable[[AwsClient, Scope, Sequence[Found]], list[Found]]]] = {
+    "aws.kms_alias": _aliases,
+}
+"""Type → its objects that belong to something found. Where only the blueprint knew their address they get one of their own."""
 
 
 def _runs(found: Sequence[Found]) -> list[Found]:

@@ -11,6 +11,8 @@ import pytest
 from mlinfra.engine.rebuild import Kept, Rebuilt, rebuild
 from mlinfra.sdk.diagnostics import DiagnosticError
 from mlinfra.state.snapshot import State
+from mlinfra.views.lines import plain
+from mlinfra.views.plan_text import plan_lines
 
 from .lab import Lab
 
@@ -97,6 +99,34 @@ def test_what_left_the_blueprint_is_destroyed_by_the_next_apply_in_order(lab: La
     gone = [object_id for _, object_id in lab.world.calls]
     assert gone.index("fake.thing:c") < gone.index("fake.thing:b")  # c names b's url, so it goes first
     assert set(lab.world.objects) == {"fake.thing:a"}
+
+
+def test_no_secret_of_what_left_the_blueprint_reaches_the_state(lab: Lab) -> None:
+    lab.write(
+        {
+            "a": {"password": "hush-hush"},
+            "b": {"uses": ["postgres://u:${resource.a.password}@db"], "tags": {"key": "in-the-clear"}},
+            "c": {"uses": ["${resource.a.password}"]},
+        }
+    )
+    lab.apply()
+    lose(lab)
+    lab.write({"c": {"uses": ["nothing secret"]}})
+    rebuilt(lab)
+    text = stored(lab).dump().decode()
+    assert "hush" not in text
+    assert "in-the-clear" not in text
+    plan = lab.plan()
+    assert {node.address: node.action for node in plan.shown()} == {
+        "resource.a": "delete",
+        "resource.b": "delete",
+        "resource.c": "update",
+    }
+    assert "hush" not in plan.to_json()
+    assert "hush" not in plain(plan_lines(plan, details=True))
+    lab.apply()
+    assert lab.plan().empty
+    assert "hush" not in stored(lab).dump().decode()
 
 
 def test_what_was_never_made_is_told_and_made_by_the_next_apply(lab: Lab) -> None:

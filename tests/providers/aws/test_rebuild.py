@@ -8,9 +8,10 @@ import pytest
 
 from mlinfra.engine.rebuild import Rebuilt, rebuild
 from mlinfra_aws import PROVIDER
-from mlinfra_aws.discovery import LISTED, TAGGED, UNTAGGED, parsed
+from mlinfra_aws.discovery import LISTED, OF_OTHERS, TAGGED, UNTAGGED, parsed
 from tests.providers.aws.conformance import SUBJECT, Sample, Trial
 from tests.providers.aws.lab import ACCOUNT, REGION, Lab
+from tests.providers.aws.platform import census, sections
 from tests.providers.aws.samples.iam import role
 from tests.providers.aws.test_conformance import SAMPLES
 
@@ -37,7 +38,7 @@ def recorded(lab: Lab) -> dict[str, tuple[str, str]]:
 
 
 def test_every_type_is_found_or_says_why_not() -> None:
-    tables: list[Any] = [TAGGED, LISTED, UNTAGGED]
+    tables: list[Any] = [TAGGED, LISTED, OF_OTHERS, UNTAGGED]
     told = [name for table in tables for name in table]
     assert sorted(told) == sorted(PROVIDER.resources)
 
@@ -72,6 +73,37 @@ def test_what_left_the_blueprint_meanwhile_goes(lab: Lab, sample: Sample) -> Non
     lab.converge()
     assert lab.tagged() == []
     assert recorded(lab) == {}
+
+
+FILES = {"storage.lake/s3_objects.contents", "training.fraud/s3_objects.code"}
+"""What is put again: see `UNTAGGED`."""
+
+
+def test_a_whole_platform_comes_back_and_no_training_runs_again(lab: Lab) -> None:
+    lab.write({}, **sections(lab.folder))
+    lab.converge()
+    before, there = recorded(lab), census(lab.boto)
+    made = rebuilt(lab)
+    files = {address for address, (name, _) in before.items() if name == PUT_AGAIN}
+    assert set(made.missing) == files
+    shown = {node.address: node.action for node in lab.plan().shown()}
+    assert {address: action for address, action in shown.items() if action != "create"} == {}
+    assert set(shown) == files
+    lab.converge()
+    assert recorded(lab) == before
+    assert census(lab.boto) == there
+    lab.converge(destroy=True)
+    assert lab.tagged() == []
+
+
+def test_of_a_platform_that_is_no_longer_wanted_nothing_is_left(lab: Lab) -> None:
+    lab.write({}, **sections(lab.folder))
+    lab.converge()
+    lab.write({"other": {"type": "aws.cloudwatch_log_group", "name": "/lab/other"}})
+    rebuilt(lab)
+    lab.converge()
+    left = [line for line in census(lab.boto) if not line.startswith("logs /lab/other")]
+    assert left == []
 
 
 def test_the_lists_cost_pages_and_not_objects(lab: Lab) -> None:
