@@ -50,7 +50,8 @@ class Row:
 class Rebuilt:
     """A state made anew. ``missing`` is what the blueprint wants and nobody found, with why if that is known; ``dropped`` are
     addresses of the state before whose objects are gone; ``before`` is how many resources that had (None: it was lost);
-    ``strange`` are objects with our tags (id, address) of no type that this mlinfra knows: they are in no state."""
+    ``strange`` are objects with our tags (id, address) of no type that this mlinfra knows: they are in no state. ``unlisted`` are
+    providers that cannot list what is ours: of them only what the blueprint has is found."""
 
     state: State
     rows: tuple[Row, ...]
@@ -58,6 +59,7 @@ class Rebuilt:
     dropped: tuple[str, ...] = ()
     before: int | None = None
     strange: tuple[tuple[str, str], ...] = ()
+    unlisted: tuple[str, ...] = ()
 
 
 def rebuild(
@@ -128,6 +130,7 @@ def _surveyed(workspace: Workspace, loaded: Loaded | None, emit: Emit) -> Rebuil
         dropped=tuple(address for address, entry in before.items() if (entry.type, entry.id) not in held),
         before=len(before) if loaded and not loaded.damaged else None,
         strange=tuple((found.id, found.address) for found in survey.strange),
+        unlisted=tuple(survey.unlisted),
     )
 
 

@@ -50,7 +50,7 @@ class Sighted:
 class Survey:
     """``chosen`` is the object of each address; ``others`` are further ones with the tags of an address that has one already;
     ``forms`` and ``resolved`` are what the blueprint wants; ``missing`` is what it wants and nobody found, and why; ``strange``
-    is what carries our tags and is of no type that is known."""
+    is what carries our tags and is of no type that is known; ``unlisted`` are providers that cannot list what is ours."""
 
     chosen: dict[str, Sighted] = field(default_factory=dict)
     others: list[Sighted] = field(default_factory=list)
@@ -58,6 +58,7 @@ class Survey:
     resolved: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     strange: list[Found] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
 
 
 class Surveyor:
@@ -120,6 +121,8 @@ class Surveyor:
                 self._choose(address, there, self._desire.resources.get(address), made)
             made.others += [one for one in there if one is not made.chosen[address]]
         made.strange = self._strange
+        asked = [self._catalog.provider(name) for name in (self._provider, *self._others())]
+        made.unlisted = [one.name for one in asked if one.discover is None and one.resources]
         made.missing = {address: why for address, why in made.missing.items() if address not in made.chosen}
         return made
 

@@ -33,6 +33,10 @@ def rebuild_lines(rebuilt: Rebuilt) -> list[Line]:
         lines.append([])
         lines.append([("Nothing can read these back, so they are taken to be as the blueprint says:", "warning")])
         lines += table([[(row.address, "dim"), (", ".join(row.assumed), "dim")] for row in assumed], indent=2)
+    for name in rebuilt.unlisted:
+        lines.append(
+            [(f"The provider {name} cannot list what is ours: what the blueprint has no more is not found.", "warning")]
+        )
     if lines:
         lines.append([])
     return [*lines, [(_sum(rebuilt), "bold")]]
@@ -85,5 +89,6 @@ def rebuild_record(rebuilt: Rebuilt) -> dict[str, Any]:
         "missing": [{"address": address, "why": why} for address, why in sorted(rebuilt.missing.items())],
         "dropped": list(rebuilt.dropped),
         "before": rebuilt.before,
+        "unlisted": list(rebuilt.unlisted),
         "strange": [{"id": object_id, "address": address} for object_id, address in rebuilt.strange],
     }

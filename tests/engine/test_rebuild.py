@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlinfra.engine.catalog import Catalog
 from mlinfra.engine.rebuild import Kept, Rebuilt, rebuild
+from mlinfra.engine.workspace import Selection, Workspace
 from mlinfra.sdk.diagnostics import DiagnosticError
+from mlinfra.sdk.fake import provider
 from mlinfra.state.snapshot import State
 from mlinfra.views.lines import plain
 from mlinfra.views.plan_text import plan_lines
+from mlinfra.views.rebuild_text import rebuild_lines
 
 from .lab import Lab
 
@@ -181,6 +186,20 @@ def test_what_carries_no_tags_is_found_by_its_name_and_nothing_runs_again(lab: L
     lose(lab)
     made = rebuilt(lab)
     assert {row.address: row.how for row in made.rows} == {"resource.j": "tags", "resource.x": "name"}
+    assert lab.plan().empty
+
+
+def test_a_provider_that_cannot_list_is_told_and_what_the_blueprint_has_is_found(lab: Lab) -> None:
+    lab.write(THINGS)
+    lab.apply()
+    lose(lab)
+    catalog = Catalog([replace(provider(lab.world), discover=None)])
+    selection = Selection(lab.folder / "blueprint.yaml", environ={})
+    with Workspace.open(selection, catalog) as workspace:
+        made, _ = rebuild(workspace)
+    assert made.unlisted == ("fake",)
+    assert "The provider fake cannot list what is ours" in plain(rebuild_lines(made))
+    assert {row.how for row in made.rows} == {"name"}
     assert lab.plan().empty
 
 
