@@ -6,10 +6,11 @@ Its world is an object that a test holds: it can look into it, change things beh
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
+from mlinfra.sdk.discovery import Found, Scope
 from mlinfra.sdk.errors import NotOurs, ProviderError, Unreachable
 from mlinfra.sdk.fields import COMPUTED, OWNED, REPLACE, SECRET, UNORDERED, VOLATILE
 from mlinfra.sdk.provider import Place, Provider
@@ -66,6 +67,8 @@ class FakeResource(Resource):
         return found
 
     def locate(self, client: World, op: Operation) -> str | None:
+        if self.object_id() in client.unreachable:
+            raise Unreachable(f"{self.object_id()} does not answer")
         live = client.objects.get(self.object_id())
         return self.object_id() if live is not None and live["owner"] == op.owner else None
 
@@ -115,6 +118,16 @@ class Thing(FakeResource):
 
     def _fields(self, world: World) -> Fields:
         return {**super()._fields(world), "url": f"fake://{self.name}"}
+
+
+class Twin(Thing):
+    """A thing whose successor can exist beside it, if it has another name."""
+
+    type: ClassVar[str] = "fake.twin"
+
+    @classmethod
+    def beside(cls, changes: Sequence[FieldChange]) -> bool:
+        return any(change.path == "name" for change in changes)
 
 
 class Store(FakeResource):
@@ -190,6 +203,14 @@ class FakeRuntime:
         return RouteHandle(handle.address, handle.ref("url"))
 
 
+def discover(client: World, scope: Scope) -> Iterator[Found]:
+    """What carries the tags of an environment; newer objects have larger generations."""
+    for object_id, live in list(client.objects.items()):
+        if scope.mine(live["owner"]):
+            made = f"{live['generation']:08d}"
+            yield Found(object_id.partition(":")[0], object_id, live["owner"]["mlinfra:address"], made)
+
+
 def provider(world: World) -> Provider:
     """The provider whose live objects are in ``world``."""
     return Provider(
@@ -197,11 +218,13 @@ def provider(world: World) -> Provider:
         version="1",
         resources={
             "fake.thing": "mlinfra.sdk.fake:Thing",
+            "fake.twin": "mlinfra.sdk.fake:Twin",
             "fake.store": "mlinfra.sdk.fake:Store",
             "fake.alias": "mlinfra.sdk.fake:Alias",
             "fake.job": "mlinfra.sdk.fake:FakeJob",
         },
         runtime="mlinfra.sdk.fake:FakeRuntime",
         connect=lambda place: world,
+        discover="mlinfra.sdk.fake:discover",
         about="objects in memory, for tests",
     )

@@ -45,7 +45,8 @@ class Provider:
     workloads. ``connect`` names ``(Place) -> client`` (or is it); the client is handed to the functions of resource types.
     ``settings`` names a pydantic model of the environment keys that this provider knows. ``permissions`` names ``(steps,
     Place) -> (document, unknown types)``: what credentials must be allowed for each `Step`, in the provider's own form (an IAM
-    policy).
+    policy). ``discover`` names ``(client, Scope) -> iterable of Found``: the objects whose
+    tags say that they are ours, for a state that was lost (`mlinfra.sdk.discovery`).
     """
 
     name: str
@@ -56,6 +57,7 @@ class Provider:
     connect: str | Callable[[Place], Any] | None = None
     settings: str | None = None
     permissions: str | None = None
+    discover: str | None = None
     about: str = ""
 
 
