@@ -58,9 +58,9 @@ EVERYWHERE: Final = frozenset(
         "iam:ListRoles", "iam:ListInstanceProfilesForRole", "iam:RemoveRoleFromInstanceProfile",
         "logs:DescribeLogGroups", "sagemaker:ListEndpointConfigs",
         "sagemaker:ListEndpoints", "sagemaker:ListModelPackageGroups", "sagemaker:ListModelPackages", "sagemaker:ListModels",
-        "sagemaker:ListMonitoringSchedules", "sagemaker:ListNotebookInstances", "sagemaker:ListPipelines", "sagemaker:ListProcessingJobs",
-        "sagemaker:ListTrainingJobs", "sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe",
-        "ssm:DescribeParameters",
+        "sagemaker:ListMonitoringSchedules", "sagemaker:ListNotebookInstances", "sagemaker:ListPipelines",
+        "sagemaker:ListProcessingJobs", "sagemaker:ListTrainingJobs", "sns:GetSubscriptionAttributes",
+        "sns:SetSubscriptionAttributes", "sns:Unsubscribe", "ssm:DescribeParameters",
     }
 )  # fmt: skip
 """Permissions that cannot be narrowed down to single objects, or that lists of all of a sort ask for."""
