@@ -200,13 +200,13 @@ class Topic(Regular, Tagged):
     @classmethod
     def delete(cls, client: AwsClient, known: Known, op: Operation) -> None:
         arn = _arn(client, known)
-        for one in list(cls._left(client, arn)):
+        for one in list(cls._remaining(client, arn)):
             if one["SubscriptionArn"] != PENDING:
                 cls.found(client, "Unsubscribe", op=op, SubscriptionArn=one["SubscriptionArn"])
         cls.found(client, "DeleteTopic", op=op, TopicArn=arn)
 
     @classmethod
-    def _left(cls, client: AwsClient, arn: str) -> list[Any]:
+    def _remaining(cls, client: AwsClient, arn: str) -> list[Any]:
         """Its subscriptions; none if it is gone. AWS keeps those of a topic that goes for some days."""
         if cls.found(client, "GetTopicAttributes", TopicArn=arn) is None:
             return []
