@@ -14,8 +14,8 @@ from mlinfra.engine.desired import form, instance
 from mlinfra.engine.lower import Desire
 from mlinfra.engine.steps import owner
 from mlinfra.engine.values import decode, reveal, stand_in
-from mlinfra.sdk.diagnostics import DiagnosticError
-from mlinfra.sdk.errors import Unreachable
+from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
+from mlinfra.sdk.errors import ProviderError, Unreachable
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Operation
 from mlinfra.state.aside import taken_back
@@ -37,7 +37,10 @@ class Recovered:
 
 
 def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> Recovered:
-    """The state, with what pending creates left behind."""
+    """The state, with what pending creates left behind.
+
+    Errors: DiagnosticError if a provider refuses to look for one.
+    """
     state = loaded.state
     found: dict[str, ResourceState] = {}
     unsure: dict[str, Intent] = {}
@@ -51,6 +54,8 @@ def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, 
                 unsure[address] = intent
                 doubts[address] = error.diagnostics[0].detail if isinstance(error, DiagnosticError) else str(error)
                 continue
+            except ProviderError as error:
+                raise DiagnosticError([_unread(address, error)]) from error
             if entry is not None:
                 found[address] = entry
     if found:
@@ -65,6 +70,16 @@ def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, 
         state = state.with_resources({**state.resources, **marked})
     unfinished = frozenset(address for address, entry in state.resources.items() if entry.tainted)
     return Recovered(state, frozenset(found), unfinished, unsure, doubts)
+
+
+def _unread(address: str, error: ProviderError) -> Diagnostic:
+    return Diagnostic(
+        "refresh-failed",
+        "Live object cannot be read",
+        f"An earlier run was cut off while it made {address}, and looking for it failed: {error}.",
+        error.remedy or "Mend the cause, then run the command again.",
+        address=address,
+    )
 
 
 def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> ResourceState | None:

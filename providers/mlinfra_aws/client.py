@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -117,6 +118,9 @@ class AwsClient:
         from botocore import xform_name
 
         method = getattr(client, xform_name(operation))
+        # One token for all tries of a call: the SDK would make a new one for each, by which AWS takes them for different calls.
+        for member in client.meta.service_model.operation_model(operation).idempotent_members:
+            params.setdefault(member, str(uuid.uuid4()))
         lost = False
         for attempt in count(1):
             with self._lock:

@@ -6,6 +6,7 @@ Knows no service. A type says how its objects are looked at (`look`), made (`mak
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -18,6 +19,8 @@ from mlinfra_aws.errors import AwsError
 from mlinfra_aws.shapes import absent, compact
 from mlinfra_aws.tags import TagCalls, Tags, ours, own, set_and_removed, shown
 
+STEPS = 5
+"""In so many steps of an update replies may be lost before it is given up."""
 BULK = 4
 """From so many objects on, tags are looked up in the index of all of them first."""
 
@@ -142,7 +145,27 @@ class AwsResource(Resource):
         return "it is not as this one shall be"
 
     def update(self, client: AwsClient, known: Known, changes: Sequence[FieldChange], op: Operation) -> Fields | None:
-        return self.change(client, known, {change.path.partition(".")[0] for change in changes}, op)
+        changed = {change.path.partition(".")[0] for change in changes}
+        for _ in range(STEPS):
+            try:
+                return self.change(client, known, changed, op)
+            except AwsError as error:
+                # Of a call that was tried again AWS may say that it cannot be done, since it is done already.
+                live = self._live(client, known.id, op) if error.after_lost else None
+                if live is None:
+                    raise
+                left = self._outstanding(changed, live)
+                if not left:
+                    return None
+                if left == changed and all(live.get(name) == known.fields.get(name) for name in left):
+                    raise  # nothing came of it
+                known, changed = replace(known, fields={**known.fields, **live}), left
+        return self.change(client, known, changed, op)
+
+    def _outstanding(self, changed: set[str], live: Mapping[str, Any]) -> set[str]:
+        """The changed fields that the live object does not have as they shall be, or that it cannot tell."""
+        table, wanted = policies(type(self)), self._comparable()
+        return {name for name in changed if table[name].write_only or compact(live.get(name)) != wanted.get(name)}
 
     @classmethod
     def _noun(cls) -> str:

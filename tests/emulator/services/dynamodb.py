@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.dynamodb.exceptions import MockValidationException, ResourceNotFoundException
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
@@ -32,6 +33,12 @@ Table.describe = _describe  # type: ignore[method-assign]  # moto's own, in its 
 @before(DynamoHandler, "update_table")
 def _more(response: Any) -> None:
     table = response.dynamodb_backend.get_table(response.body["TableName"])
+    there = {one.name for one in table.global_indexes}
+    for told in response.body.get("GlobalSecondaryIndexUpdates", []):
+        if "Delete" in told and told["Delete"]["IndexName"] not in there:
+            raise ResourceNotFoundException("Requested resource not found")
+        if "Create" in told and told["Create"]["IndexName"] in there:
+            raise MockValidationException("Attempting to create an index which already exists")
     _keep_class(table, response.body)
     if "SSESpecification" in response.body:
         told = response.body["SSESpecification"]

@@ -117,6 +117,18 @@ def test_what_must_not_be_done_twice_is_not_tried_again_after_a_lost_reply(lab: 
     assert len(lab.emulator.calls.of("kms", "CreateKey")) == 1
 
 
+def test_all_tries_of_a_call_carry_one_token_so_that_aws_takes_them_for_one(lab: Lab) -> None:
+    lab.write({})
+    lab.boto("secretsmanager").create_secret(Name="token", SecretString="old")
+    lab.emulator.faults.add(faults.lost_reply("secretsmanager", "PutSecretValue"))
+    lab.client().call("secretsmanager", "PutSecretValue", SecretId="token", SecretString="new")
+    first, second = lab.emulator.calls.of("secretsmanager", "PutSecretValue")
+    assert first.params["ClientRequestToken"] == second.params["ClientRequestToken"]
+    lab.client().call("secretsmanager", "PutSecretValue", SecretId="token", SecretString="newer")
+    third = lab.emulator.calls.of("secretsmanager", "PutSecretValue")[-1]
+    assert third.params["ClientRequestToken"] != first.params["ClientRequestToken"]
+
+
 def test_a_role_of_this_run_is_waited_for_and_another_one_is_not(lab: Lab) -> None:
     roles_take(5)
     try:

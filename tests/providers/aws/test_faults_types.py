@@ -37,6 +37,8 @@ def replies_to_updates_are_lost(trial: Trial) -> None:
         if name in trial.sample.one_way:
             break  # its way back is another object
         assert trial.id == made
+    trial.want({})
+    trial.lab.converge()
     gone(trial, trial.id)
 
 
