@@ -13,6 +13,7 @@ from typing import Any, Final
 from mlinfra.sdk.provider import Place, Step
 from mlinfra_aws.names import name
 from mlinfra_aws.permissions_calls import SERVICES, Calls
+from mlinfra_aws.permissions_cloudcontrol import handled
 from mlinfra_aws.permissions_sagemaker import SAGEMAKER
 from mlinfra_aws.permissions_scopes import BESIDES, EVERYWHERE, LINKED, PASSES, SCOPES
 from mlinfra_aws.shapes import absent
@@ -26,6 +27,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "resourcegroupstaggingapi": "tag",
     "stepfunctions": "states",
     "efs": "elasticfilesystem",
+    "cloudcontrol": "cloudformation",
 }
 """Services whose permissions begin with another word."""
 
@@ -62,6 +64,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 
 CHANGING: Final = ("create", "replace", "update", "run")
 """Actions that hand on roles, and what fields take besides."""
+PASS: Final = "iam:PassRole"
 ROLE: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
@@ -77,7 +80,7 @@ def policy(steps: Iterable[Step], place: Place) -> tuple[Mapping[str, Any], list
     Objects whose names begin as mlinfra names them are told by that beginning, so that the policy stays short.
     """
     asked = list(steps)
-    missing = sorted({step.type for step in asked} - CALLS.keys())
+    missing = {step.type for step in asked} - CALLS.keys()
     where = _Where(place)
     about: dict[str, set[str]] = {}
     for call in ALWAYS:
@@ -88,6 +91,11 @@ def policy(steps: Iterable[Step], place: Place) -> tuple[Mapping[str, Any], list
         for part in ACTIONS.get(step.action, ("read",)):
             for call in known.get(part, ()):
                 _add(about, call, objects)
+        if step.type == "aws.cloudcontrol":
+            behind = _behind(step)
+            missing |= {f"{step.type} {step.fields.get('type_name')}"} if behind is None else set()
+            for one in (behind or set()) - {PASS}:
+                about.setdefault(one, set()).add("*")
         if step.action in CHANGING:
             for (type_name, field), calls in BESIDES.items():
                 if type_name == step.type and _given(step.fields.get(field)):
@@ -96,7 +104,7 @@ def policy(steps: Iterable[Step], place: Place) -> tuple[Mapping[str, Any], list
     roles = [arn for step in asked if step.type == "aws.iam_role" for arn in where.objects(step)]
     changing = [step for step in asked if step.action in CHANGING]
     statements = [*_statements(about), *_passed(changing, roles), *_linked(changing, where)]
-    return {"Version": "2012-10-17", "Statement": statements}, missing
+    return {"Version": "2012-10-17", "Statement": statements}, sorted(missing)
 
 
 class _Where:
@@ -126,6 +134,14 @@ class _Where:
         path = str(step.fields.get("path") or "/")
         told = form.format(short, region=self.region, account=self.account, path=path)
         return f"arn:{self.partition}:{told}".replace("**", "*")
+
+
+def _behind(step: Step) -> set[str] | None:
+    """What the handlers of a type of CloudFormation ask for, or None if nobody knows."""
+    known = handled(str(step.fields.get("type_name")))
+    if known is None:
+        return None
+    return {one for part in ACTIONS.get(step.action, ("read",)) for one in known.get(part, ())}
 
 
 def _given(value: Any) -> bool:
@@ -158,24 +174,38 @@ def _statements(about: Mapping[str, set[str]]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _passed(steps: Iterable[Step], own: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Roles are handed to the services that take them, and to no other."""
-    services: set[str] = set()
-    roles: set[str] = set()
-    for step in steps:
-        told = list(_roles(step.fields)) if step.type in PASSES else []
-        if told:
-            services.update(PASSES[step.type])
-        for value in told:
-            # One that is not known yet is one of the blueprint's own; an instance profile does not tell its role.
-            found = ROLE.findall(value) if isinstance(value, str) else list(own)
-            roles.update(found or ("*",))
+def _passed(steps: Sequence[Step], own: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Roles are handed to the services that take them, and to no other; those of generic objects to whatever their type is of."""
+    passing = {
+        step.type: _handed([one for one in steps if one.type == step.type], own)
+        for step in steps
+        if step.type in PASSES
+    }
+    services = sorted({service for type_name, roles in passing.items() if roles for service in PASSES[type_name]})
     if services:
-        objects = "*" if "*" in {*roles, *own} else sorted(_shortest({*roles, *own}))
-        condition = {"StringEquals": {"iam:PassedToService": sorted(services)}}
-        yield {
-            "Sid": "PassRole", "Effect": "Allow", "Action": ["iam:PassRole"], "Resource": objects, "Condition": condition,
-        }  # fmt: skip
+        told = _pass("PassRole", {*own, *(role for roles in passing.values() for role in roles)})
+        yield {**told, "Condition": {"StringEquals": {"iam:PassedToService": services}}}
+    generic = [step for step in steps if step.type == "aws.cloudcontrol" and PASS in (_behind(step) or ())]
+    if roles := _handed(generic, own):
+        yield _pass("PassRoleBehind", roles)
+
+
+def _handed(steps: Iterable[Step], own: Sequence[str]) -> set[str]:
+    """The ARNs of the roles that steps name. One that is not known yet is one of the blueprint's own; an instance profile does not
+    tell its role."""
+    found: set[str] = set()
+    for value in (one for step in steps for one in _roles(step.fields)):
+        found.update((ROLE.findall(value) if isinstance(value, str) else own) or ("*",))
+    return found
+
+
+def _pass(sid: str, roles: set[str]) -> dict[str, Any]:
+    return {
+        "Sid": sid,
+        "Effect": "Allow",
+        "Action": [PASS],
+        "Resource": "*" if "*" in roles else sorted(_shortest(roles)),
+    }
 
 
 def _roles(value: Any, word: str = "") -> Iterator[Any]:
@@ -186,7 +216,7 @@ def _roles(value: Any, word: str = "") -> Iterator[Any]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _roles(item, word)
-    elif "role" in word and not absent(value):
+    elif "role" in word.lower() and not absent(value):
         yield value
 
 

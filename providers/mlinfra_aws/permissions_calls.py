@@ -231,4 +231,14 @@ SERVICES: Final[Calls] = {
         "update": ("batch.DeregisterJobDefinition", "batch.UntagResource"),
         "delete": ("batch.DeregisterJobDefinition",),
     },
+    # Besides what the handlers of the object's type ask for: `permissions_cloudcontrol`.
+    "aws.cloudcontrol": {
+        "read": (
+            "cloudcontrol.GetResource", "cloudcontrol.ListResources", "cloudcontrol.ListResourceRequests",
+            "cloudcontrol.GetResourceRequestStatus", "cloudformation.DescribeType",
+        ),
+        "create": ("cloudcontrol.CreateResource",),
+        "update": ("cloudcontrol.UpdateResource",),
+        "delete": ("cloudcontrol.DeleteResource",),
+    },
 }  # fmt: skip

@@ -143,6 +143,23 @@ def test_what_services_do_in_the_callers_name_is_allowed_if_the_field_asks_for_i
     assert "kms:GenerateDataKey" in keyed["Kms"]["Action"]
 
 
+def test_cloud_control_needs_what_the_handlers_of_the_type_ask_for() -> None:
+    def queue(action: str) -> set[str]:
+        told = statements(Step("aws.cloudcontrol", action, {"type_name": "AWS::SQS::Queue"}))
+        return {one for statement in told.values() for one in statement["Action"]}
+
+    assert queue("create") >= {"cloudformation:CreateResource", "sqs:CreateQueue"}
+    assert "sqs:CreateQueue" not in queue("delete")
+    assert queue("delete") >= {"cloudformation:DeleteResource", "sqs:DeleteQueue"}
+    role = f"arn:aws:iam::{ACCOUNT}:role/flow"
+    state = {"type_name": "AWS::Glue::Job", "desired_state": {"Role": role}}
+    told = statements(Step("aws.cloudcontrol", "create", state))
+    assert told["PassRoleBehind"]["Resource"] == [role]
+    assert "iam:PassRole" not in told.get("Iam", {}).get("Action", [])
+    unknown = policy([Step("aws.cloudcontrol", "create", {"type_name": "Acme::Own::Thing"})], PLACE)[1]
+    assert unknown == ["aws.cloudcontrol Acme::Own::Thing"]
+
+
 def test_the_tables_are_of_the_types_that_there_are_and_of_all_of_them() -> None:
     assert set(CALLS) == set(PROVIDER.resources)
     assert {*PASSES, *LINKED, *SCOPES, *(name for name, _ in BESIDES)} <= set(CALLS)
