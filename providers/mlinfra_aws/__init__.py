@@ -47,6 +47,7 @@ PROVIDER = Provider(
         "aws.batch_job_definition": "mlinfra_aws.batch_job_definition:JobDefinition",
         "aws.sagemaker_notebook_instance": "mlinfra_aws.sagemaker.notebook_instance:NotebookInstance",
         "aws.sagemaker_domain": "mlinfra_aws.sagemaker.domain:Domain",
+        "aws.cloudcontrol": "mlinfra_aws.cloudcontrol:CloudControl",
     },
     recipes={
         "storage": "mlinfra_aws.kinds.storage:lower",

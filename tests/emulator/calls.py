@@ -25,6 +25,7 @@ SERVICES: Final[Mapping[str, str]] = {
     "states": "stepfunctions",
     "elasticloadbalancing": "elbv2",
     "email": "ses",
+    "cloudcontrolapi": "cloudcontrol",
 }
 """Names that requests are signed for → names of botocore's service models, where they differ."""
 _SCOPE: Final = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
