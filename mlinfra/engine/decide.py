@@ -20,6 +20,7 @@ from mlinfra.sdk.fields import policies
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.refs import UNKNOWN, has_token
 from mlinfra.sdk.resource import FieldChange, Resource
+from mlinfra.state.aside import aside
 from mlinfra.state.snapshot import ResourceState, State
 
 
@@ -34,7 +35,7 @@ class Record:
 
 @dataclass(slots=True)
 class Decision:
-    """What is to be done about one resource: a node or none, the delete that a replacement begins with, runs that must
+    """What is to be done about one resource: a node or none, the delete that a replacement begins or ends with, runs that must
     come first (by the job's address), a state entry to refresh."""
 
     node: Node | None = None
@@ -66,6 +67,8 @@ class Decider:
         self._producers = producers
         self._moving: set[str] = set()
         """Resources with a node, or that stand on one: what they hold may be unreadable for now."""
+        self._first: set[str] = set()
+        """Resources whose replacement begins with their delete: what stands on one cannot be replaced beside itself."""
         self._types: dict[str, str] = {}
         self.unfinished: frozenset[str] = frozenset()
         self.replace: frozenset[str] = frozenset()
@@ -197,7 +200,7 @@ class Decider:
             )
             return Decision(record=Record(live, resolved, tuple(needs)) if stale else None)
         if forced or any(change.forces_replacement for change in found):
-            return self._replaced(resource, model, wanted, entry, live, found, forced)
+            return self._replaced(resource, model, wanted, entry, live, found, forced, needs)
         told = model.explain([FieldChange(change.path, change.before, change.after) for change in found])
         unfinished = not found and resource.address in self.unfinished
         volatile = {name: UNKNOWN for name, policy in policies(model).items() if policy.volatile and name in live}
@@ -223,23 +226,33 @@ class Decider:
         live: Mapping[str, Any],
         found: tuple[Change, ...],
         forced: bool,
+        needs: Sequence[str],
     ) -> Decision:
         fields = [change.path for change in found if change.forces_replacement]
         summary = "replacement asked for" if forced else f"{', '.join(fields)} forces replacement"
         self._views.put(resource.address, resource.type, wanted.fields, partial=True)
+        told = [FieldChange(change.path, change.before, change.after) for change in found]
+        beside = model.beside(told) and not any(need in self._first for need in (*needs, *entry.dependencies))
+        spare = aside(resource.address, entry.id) if beside else ""
+        if not beside:
+            self._first.add(resource.address)
+        seen = live_digest(model, live, self._state.salt)
         node = self._node(
             resource, "replace", dict(resource.fields), summary=summary, changes=found, before=live, object_id=entry.id
         )
+        if spare:
+            node = replace(node, aside=spare, live=seen)
+        leaving = spare or resource.address
         delete = Node(
-            id=f"{resource.address}!delete",
-            address=resource.address,
+            id=f"{leaving}!delete",
+            address=leaving,
             type=resource.type,
             action="delete",
             component=resource.component,
             before=live,
             object_id=entry.id,
             replaced=True,
-            live=live_digest(model, live, self._state.salt),
+            live=None if spare else seen,
         )
         return Decision(node, delete)
 

@@ -41,7 +41,9 @@ class Node:
 
     ``id`` is unique in the plan: the address, or the address with ``!delete`` or ``!run``. ``after`` are ids of nodes that
     must be done first. ``object_id`` and ``before`` say which live object is meant and what it is like; ``fields`` is what
-    it shall be. A replace is two nodes: ``<address>!delete`` (``replaced=True``) and ``<address>`` with action ``replace``.
+    it shall be. A replace is two nodes: ``<address>!delete`` (``replaced=True``) and ``<address>`` with action ``replace``. If
+    the successor can exist beside the object, ``aside`` is the address to which that is moved first, and the delete is of
+    that address.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Node:
     dependencies: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     replaced: bool = False
+    aside: str = ""
     would_lose: str = ""
     live: str | None = None
     """Fingerprint of the live object when the plan was made; None if there was none or it was not read."""

@@ -13,6 +13,7 @@ from typing import Any
 import mlinfra
 from mlinfra.engine.catalog import Catalog
 from mlinfra.engine.decide import Decider, Decision
+from mlinfra.engine.edges import joined
 from mlinfra.engine.graph import order, reach, reversed_edges
 from mlinfra.engine.lower import Desire
 from mlinfra.engine.plan import Headline, Node, Note, Plan
@@ -22,6 +23,7 @@ from mlinfra.engine.values import decode, encode, live_digest
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError, did_you_mean
 from mlinfra.sdk.errors import Unreachable
 from mlinfra.sdk.provider import Place
+from mlinfra.state.aside import home
 from mlinfra.state.snapshot import State
 
 
@@ -79,7 +81,7 @@ def plan(inputs: Inputs) -> Plan:
     problems += unreadable
     if problems:
         raise DiagnosticError(problems)
-    nodes = _nodes(decisions, removed, inputs, needs)
+    nodes = joined(decisions, removed, inputs.state.resources, inputs.world, needs)
     nodes = _chosen(nodes, inputs.options, desire, inputs.state, needs)
     records = _records(decisions, gone, inputs)
     touched = {node.address for node in nodes}
@@ -152,6 +154,8 @@ def _removed(
             if isinstance(live, Mapping)
             else None,
         )
+        if home(address) != address:
+            base = replace(base, summary="its successor has taken over")
         if isinstance(live, Unreachable):
             holders = [need for need in entry.dependencies if need in leaving]
             if holders:
@@ -171,64 +175,6 @@ def _unreadable(address: str, error: Unreachable) -> Diagnostic:
         error.remedy or "Make the service that holds it answer, then plan again.",
         address=address,
     )
-
-
-def _nodes(
-    decisions: Mapping[str, Decision],
-    removed: Mapping[str, Node],
-    inputs: Inputs,
-    needs: Mapping[str, Iterable[str]],
-) -> list[Node]:
-    """All nodes with their edges: what a node needs comes before it, and what needs a deleted object goes before it."""
-    made: dict[str, Node] = {}
-    deletes: dict[str, Node] = dict(removed)
-    runs: dict[str, Node] = {}
-    for address, decision in decisions.items():
-        for job, run in decision.runs.items():
-            runs.setdefault(job, run)
-        if decision.node is None:
-            continue
-        made[address] = decision.node
-        if decision.delete is not None:
-            deletes[address] = decision.delete
-    entries = inputs.state.resources
-    users = reversed_edges({address: entries[address].dependencies for address in entries})
-    upset: set[str] = set()
-    """What goes, and what stands on that: a delete that waited for one of these could wait for itself."""
-    for address in decisions:
-        if address in deletes or any(need in upset for need in needs[address]):
-            upset.add(address)
-    nodes: list[Node] = []
-    for address, node in deletes.items():
-        after = []
-        if node.replaced:  # what is there stays until what its successor needs is there: a failure leaves it running
-            after += _ids([need for need in needs[address] if need not in upset], made, runs)
-        for user in users.get(address, ()):
-            if user in deletes:
-                after.append(deletes[user].id)
-            elif user in made and not node.replaced:
-                after.append(made[user].id)
-        if isinstance(inputs.world.live.get(address), Unreachable) and node.action == "delete":
-            after += [made[need].id for need in entries[address].dependencies if need in made]
-        nodes.append(replace(node, after=tuple(after)))
-    for job, run in runs.items():
-        nodes.append(replace(run, after=tuple(_ids([job, *needs.get(job, ())], made, runs, own=job))))
-    for address, node in made.items():
-        after = _ids(needs[address], made, runs)
-        if address in deletes:
-            after.append(deletes[address].id)
-        nodes.append(replace(node, after=tuple(dict.fromkeys(after)), dependencies=tuple(needs[address])))
-    return nodes
-
-
-def _ids(addresses: Iterable[str], made: Mapping[str, Node], runs: Mapping[str, Node], own: str = "") -> list[str]:
-    ids = []
-    for address in addresses:
-        if address in made:
-            ids.append(made[address].id)
-        if address in runs and address != own:
-            ids.append(runs[address].id)
-    return ids
 
 
 def _matching(patterns: Iterable[str], addresses: Iterable[str]) -> frozenset[str]:
@@ -268,7 +214,7 @@ def _chosen(
         address: list(entry.dependencies) for address, entry in state.resources.items() if address not in needs
     }
     edges.update({address: list(used) for address, used in needs.items()})
-    every = {*desire.resources, *state.resources}
+    every = {*desire.resources, *map(home, state.resources)}
     kept = every
     users = reversed_edges(edges)
     if options.targets:
@@ -281,7 +227,7 @@ def _chosen(
     if options.excludes:
         without = _matching(options.excludes, every)
         kept = kept - reach(without, edges if options.destroy else users)
-    chosen = [node for node in nodes if node.address in kept]
+    chosen = [node for node in nodes if home(node.address) in kept]
     ids = {node.id for node in chosen}
     return [replace(node, after=tuple(i for i in node.after if i in ids)) for node in chosen]
 

@@ -18,6 +18,7 @@ from mlinfra.sdk.diagnostics import DiagnosticError
 from mlinfra.sdk.errors import Unreachable
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Operation
+from mlinfra.state.aside import taken_back
 from mlinfra.state.backend import Loaded
 from mlinfra.state.entries import Intent
 from mlinfra.state.snapshot import ResourceState, State
@@ -50,7 +51,9 @@ def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, 
             if entry is not None:
                 found[address] = entry
     if found:
-        state = state.with_resources({**state.resources, **found})
+        spare = {there for entry in found.values() for there in taken_back(state.resources, entry)}
+        kept = {address: entry for address, entry in state.resources.items() if address not in spare}
+        state = state.with_resources({**kept, **found})
     # An update that was cut off may have been made and not waited for: nothing differs then, and it still has to become
     # ready. It is marked in the state, so that a run that leaves it out keeps it so.
     updating = {a for a, intent in loaded.pending.items() if intent.action == "update" and a in state.resources}

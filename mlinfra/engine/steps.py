@@ -23,7 +23,8 @@ from mlinfra.sdk.errors import ProviderError, Unreachable
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.refs import Reference, references
 from mlinfra.sdk.resource import FieldChange, Fields, Known, Operation, Resource
-from mlinfra.state.entries import Created, Deleted, Done, Failed, Intent
+from mlinfra.state.aside import home, taken_back
+from mlinfra.state.entries import Created, Deleted, Done, Failed, Intent, SetAside
 from mlinfra.state.run import Run
 from mlinfra.state.snapshot import ResourceState
 
@@ -82,6 +83,8 @@ class Steps:
         client = self.clients.of(node.type)
         op = self._operation(node)
         shape = instance(model, reveal(wanted.fields), node.address)
+        if node.aside:
+            self._set_aside(node)
         self._intend(node, resolved, op)
         made = shape.create(client, op)
         self.run.append(Created(node.address, made.id))
@@ -113,7 +116,17 @@ class Steps:
             live = self._read(node, model, client, after)
         self._finish(node, node.object_id, live, resolved)
 
+    def _set_aside(self, node: Node) -> None:
+        """Give the address free for the successor; what is there goes on until its delete."""
+        self.run.append(SetAside(node.address, node.aside))
+        with self._lock:
+            entry = self.resources.pop(node.address)
+            self.resources[node.aside] = replace(entry, address=node.aside)
+
     def _delete(self, node: Node) -> None:
+        with self._lock:
+            if node.address not in self.resources and home(node.address) != node.address:
+                return  # the blueprint went back to it, and it holds its address again
         model = self.catalog.resource_type(node.type)
         client = self.clients.of(node.type)
         op = self._operation(node)
@@ -254,6 +267,8 @@ class Steps:
             updated_at=now,
         )
         with self._lock:
+            for spare in taken_back(self.resources, entry):
+                del self.resources[spare]
             self.resources[node.address] = entry
             self.pending.pop(node.address, None)
         return entry
@@ -275,9 +290,9 @@ class Steps:
 
 
 def owner(place: Place, address: str) -> dict[str, str]:
-    """The ownership tags of a resource."""
+    """The ownership tags of a resource. One that is set aside keeps those it was made with."""
     return {
         "mlinfra:blueprint": place.blueprint,
         "mlinfra:environment": place.environment,
-        "mlinfra:address": address,
+        "mlinfra:address": home(address),
     }

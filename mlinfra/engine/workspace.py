@@ -29,6 +29,7 @@ from mlinfra.engine.refresh import World, refresh
 from mlinfra.kinds import kind_model
 from mlinfra.sdk.diagnostics import Diagnostic, DiagnosticError
 from mlinfra.sdk.provider import Place
+from mlinfra.state.aside import home
 from mlinfra.state.backend import StateBackend
 from mlinfra.state.run import Run
 from mlinfra.state.snapshot import State
@@ -293,6 +294,6 @@ def _with_secrets(plan: Plan, world: World) -> Plan:
     """A saved plan whose nodes know the live fields in full: what was saved has fingerprints for secrets."""
     nodes = []
     for node in plan.nodes:
-        live: Any = world.live.get(node.address)
+        live: Any = world.live.get(node.address, world.live.get(home(node.address)))
         nodes.append(replace(node, before=live) if node.before and isinstance(live, dict) else node)
     return replace(plan, nodes=tuple(nodes), cost=Cost(world.cost.objects, world.cost.calls, world.cost.seconds))

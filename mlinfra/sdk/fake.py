@@ -117,6 +117,16 @@ class Thing(FakeResource):
         return {**super()._fields(world), "url": f"fake://{self.name}"}
 
 
+class Twin(Thing):
+    """A thing whose successor can exist beside it, if it has another name."""
+
+    type: ClassVar[str] = "fake.twin"
+
+    @classmethod
+    def beside(cls, changes: Sequence[FieldChange]) -> bool:
+        return any(change.path == "name" for change in changes)
+
+
 class Store(FakeResource):
     """An object that holds data: as many rows as the world says."""
 
@@ -197,6 +207,7 @@ def provider(world: World) -> Provider:
         version="1",
         resources={
             "fake.thing": "mlinfra.sdk.fake:Thing",
+            "fake.twin": "mlinfra.sdk.fake:Twin",
             "fake.store": "mlinfra.sdk.fake:Store",
             "fake.alias": "mlinfra.sdk.fake:Alias",
             "fake.job": "mlinfra.sdk.fake:FakeJob",

@@ -187,6 +187,13 @@ class Resource(BaseModel):
         return ()
 
     @classmethod
+    def beside(cls, changes: Sequence[FieldChange]) -> bool:
+        """Whether the successor that these changes make can exist beside the object (pure): its name tells them apart. Then
+        it is made first, what stands on it goes over to the new one, and the old one is deleted last. No changes: a
+        replacement was asked for. Values may be unknown."""
+        return False
+
+    @classmethod
     def explain(cls, changes: Sequence[FieldChange]) -> str | None:
         """One line in the words of the field for these changes ("stopped → start"), or None for the generic one."""
         return None

@@ -44,6 +44,15 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """The object is about to be replaced by one beside it: it is kept under the address ``to`` until it is deleted."""
+
+    sort: ClassVar[str] = "set-aside"
+    address: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deleted:
     """The object is gone, or no longer ours."""
 
@@ -61,9 +70,9 @@ class Failed:
     error: str
 
 
-Entry = Intent | Created | Done | Deleted | Failed
+Entry = Intent | Created | Done | SetAside | Deleted | Failed
 
-_SORTS: dict[str, Any] = {cls.sort: cls for cls in (Intent, Created, Done, Deleted, Failed)}
+_SORTS: dict[str, Any] = {cls.sort: cls for cls in (Intent, Created, Done, SetAside, Deleted, Failed)}
 
 
 def to_json(entry: Entry) -> dict[str, Any]:

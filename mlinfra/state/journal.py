@@ -11,9 +11,11 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from mlinfra.sdk.diagnostics import DiagnosticError, fail
-from mlinfra.state.entries import Created, Deleted, Done, Entry, Failed, Intent, from_json, to_json
+from mlinfra.state.aside import taken_back
+from mlinfra.state.entries import Created, Deleted, Done, Entry, Failed, Intent, SetAside, from_json, to_json
 from mlinfra.state.snapshot import ResourceState, State
 from mlinfra.state.store import Store
 
@@ -161,7 +163,7 @@ def fold(state: State, entries: Iterable[Entry]) -> tuple[State, dict[str, Inten
             case Created():
                 intent = pending.get(entry.address)
                 if intent is not None:
-                    resources[entry.address] = ResourceState(
+                    made = ResourceState(
                         address=entry.address,
                         type=intent.type,
                         provider="",
@@ -172,12 +174,24 @@ def fold(state: State, entries: Iterable[Entry]) -> tuple[State, dict[str, Inten
                         tainted=True,
                         component=entry.address.partition("/")[0],
                     )
+                    _put(resources, made)
             case Done():
                 pending.pop(entry.address, None)
-                resources[entry.address] = entry.entry
+                _put(resources, entry.entry)
+            case SetAside():
+                replaced = resources.pop(entry.address, None)
+                if replaced is not None:
+                    resources[entry.to] = replace(replaced, address=entry.to)
             case Deleted():
                 pending.pop(entry.address, None)
                 resources.pop(entry.address, None)
             case Failed():
                 pass
     return state.with_resources(resources), pending
+
+
+def _put(resources: dict[str, ResourceState], entry: ResourceState) -> None:
+    """Hold a resource at its address. An object has one: it is set aside no more."""
+    for spare in taken_back(resources, entry):
+        del resources[spare]
+    resources[entry.address] = entry

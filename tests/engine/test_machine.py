@@ -20,10 +20,16 @@ from mlinfra.sdk.errors import ProviderError
 from .lab import Lab
 
 NAMES = ["a", "b", "c", "d", "e"]
+TWINS = {"b", "d"}
+"""Those whose successor comes to be beside them."""
 
 
 class Crash(BaseException):
     """The process is gone: nothing that runs afterwards in it counts."""
+
+
+def _type(name: str) -> str:
+    return "twin" if name in TWINS else "thing"
 
 
 class Platform(RuleBasedStateMachine):
@@ -52,7 +58,12 @@ class Platform(RuleBasedStateMachine):
     )
     def edit(self, name: str, size: int, tag: str | None, used: set[str], renamed: bool, password: str | None) -> None:
         uses = [f"${{resource.{other}.url}}" for other in sorted(used) if other < name and other in self.things]
-        self.things[name] = {"size": size, "uses": uses, "name": f"{name}2" if renamed else name}
+        self.things[name] = {
+            "type": f"fake.{_type(name)}",
+            "size": size,
+            "uses": uses,
+            "name": f"{name}2" if renamed else name,
+        }
         if tag:
             self.things[name]["tags"] = {"t": tag}
         if password:
@@ -102,7 +113,7 @@ class Platform(RuleBasedStateMachine):
             assert not self.lab.world.objects
             return
         assert self.lab.plan().empty
-        wanted = {f"fake.thing:{fields['name']}" for fields in self.things.values()}
+        wanted = {f"fake.{_type(name)}:{fields['name']}" for name, fields in self.things.items()}
         assert set(self.lab.world.objects) == wanted
 
     @rule(edited=st.booleans())
@@ -126,7 +137,7 @@ class Platform(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.things)))
         outcome = self.lab.apply(targets=(f"resource.{name}",))
         assert outcome is None or outcome.succeeded
-        assert f"fake.thing:{self.things[name]['name']}" in self.lab.world.objects
+        assert f"fake.{_type(name)}:{self.things[name]['name']}" in self.lab.world.objects
         self._whole()
 
     @rule(started=st.integers(1, 4))
@@ -176,8 +187,8 @@ class Platform(RuleBasedStateMachine):
 
 TestPlatform = Platform.TestCase
 TestPlatform.settings = settings(
-    max_examples=60,
-    stateful_step_count=12,
+    max_examples=80,
+    stateful_step_count=14,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

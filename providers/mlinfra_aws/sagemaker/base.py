@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import StringConstraints
 
-from mlinfra.sdk.resource import Created, Fields, Known, Operation
+from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation
 from mlinfra_aws import shapes
 from mlinfra_aws.client import AwsClient
 from mlinfra_aws.errors import AwsError
@@ -116,6 +116,11 @@ class SageMakerResource(Tagged):
         return live
 
     # -- changing -------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def beside(cls, changes: Sequence[FieldChange]) -> bool:
+        """With another name: an endpoint goes over to its new configuration before the old one and its models go."""
+        return any(change.path == cls._id_field() for change in changes)
 
     def asked(self, client: AwsClient, operation: str) -> dict[str, Any]:
         """Its fields as the parameters of an operation; what is not given is left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib import resources
@@ -82,7 +83,12 @@ def test_a_rejected_version_gives_its_alias_back_and_the_endpoint_follows(lab: L
         PipelineName=PIPELINE, ClientRequestToken="somebody-else-starts-it-as-they-may"
     )
     assert begun["PipelineExecutionArn"]
+    lab.emulator.calls.clear()
     lab.converge()
+    # The endpoint goes over to the new version before what it ran goes.
+    about = re.compile("(Create|Update|Delete)(Model|Endpoint|EndpointConfig)")
+    order = [call.operation for call in lab.emulator.calls.of("sagemaker") if about.fullmatch(call.operation)]
+    assert order == ["CreateModel", "CreateEndpointConfig", "UpdateEndpoint", "DeleteEndpointConfig", "DeleteModel"]
     second = running(lab)
     assert (first.rpartition("/")[2], second.rpartition("/")[2]) == ("1", "2")
     sagemaker.update_model_package(ModelPackageArn=second, ModelApprovalStatus="Rejected")
