@@ -86,9 +86,9 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
         except DiagnosticError as error:
             problems += [_placed(d, address, blueprint) for d in error.diagnostics]
     # Of components that are wrong not all was shared.
-    for recipe in () if problems else common:
+    for name in () if problems else common:
         lowering = _Collector(place, ENVIRONMENT, environment.provider, runtime, desire, shared, common)
-        for address, outputs in load(recipe)(lowering).items():
+        for address, outputs in load(name)(lowering).items():
             desire.outputs[address] = {**desire.outputs[address], **outputs}
     for address, raw in blueprint.resources.items():
         fields = raw.fields

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from mlinfra.sdk.refs import expression
+
 SHARED: Final = "prometheus"
 """The name under which recipes share a `Serving` or a `Watching`."""
 COMMON: Final = "mlinfra_tools.prometheus.recipe:lower"
@@ -44,3 +46,8 @@ class Watching:
     @property
     def name(self) -> str:
         return self.component.partition(".")[2]
+
+
+def place(url: str) -> str:
+    """The ``host:port`` of a URL that a runtime gave."""
+    return expression("url.split('://')[1]", {"url": url})
