@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-IMAGES = {"promtool": "prom/prometheus:v2.42.0", "amtool": "prom/alertmanager:v0.25.0"}
+from mlinfra_tools.versions import ALERTMANAGER, PROMETHEUS
+
+IMAGES = {"promtool": PROMETHEUS.image, "amtool": ALERTMANAGER.image}
 
 
 def run(program: str, arguments: list[str], files: Mapping[str, str], folder: Path) -> tuple[int, str]:
