@@ -56,6 +56,8 @@ class Mount:
     name: str
     volume: VolumeHandle
     read_only: bool = False
+    at: str | None = None
+    """Where an image that is taken as it is expects it; else the runtime decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,8 @@ class ServiceHandle:
     address: str
     urls: Mapping[str, str]
     runtime: Any = None
+    instances: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Where workloads reach each replica, as ``host:port`` by a port's name. Only with the capability ``prometheus``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +237,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RouteHandle:
-    """A realised route."""
+    """A realised route. ``metrics`` is where workloads read what it counts itself, as ``host:port``, if it does."""
 
     address: str
     url: str
+    metrics: str | None = None

@@ -47,17 +47,8 @@ class DockerHostPort(Resource):
 
     def create(self, client: DockerClient, op: Operation) -> Created:
         with client.choosing:
-            taken = client.chosen | set(_published(client))
-            start = zlib.crc32(self.name.encode()) % COUNT
-            for step in range(COUNT):
-                number = FIRST + (start + step) % COUNT
-                if number not in taken and _free(client.host, number):
-                    client.chosen.add(number)
-                    return Created(str(number), {"name": self.name, "number": number})
-        raise ProviderError(
-            f"none of the ports {FIRST} to {FIRST + COUNT - 1} is free on the engine's machine",
-            remedy="Give the component a port of its own.",
-        )
+            (number,) = choose(client, self.name, 1)
+        return Created(str(number), {"name": self.name, "number": number})
 
     def update(self, client: Any, known: Known, changes: Sequence[FieldChange], op: Operation) -> Fields | None:
         return None
@@ -65,6 +56,29 @@ class DockerHostPort(Resource):
     @classmethod
     def delete(cls, client: Any, known: Known, op: Operation) -> None:
         """It goes with what publishes it."""
+
+
+def choose(client: DockerClient, name: str, count: int) -> list[int]:
+    """Numbers that are free on the engine's machine, for a name the same ones as far as they are; ``client.choosing`` is held.
+
+    Errors: ProviderError if there are not so many.
+    """
+    found: list[int] = []
+    if not count:
+        return found
+    taken = client.chosen | set(_published(client))
+    start = zlib.crc32(name.encode()) % COUNT
+    for step in range(COUNT):
+        number = FIRST + (start + step) % COUNT
+        if number not in taken and _free(client.host, number):
+            client.chosen.add(number)
+            found.append(number)
+            if len(found) == count:
+                return found
+    raise ProviderError(
+        f"none of the ports {FIRST} to {FIRST + COUNT - 1} is free on the engine's machine",
+        remedy="Give the component a port of its own.",
+    )
 
 
 def _published(client: DockerClient) -> Iterator[int]:

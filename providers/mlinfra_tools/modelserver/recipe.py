@@ -22,6 +22,7 @@ from mlinfra.sdk.workload import (
     Probe,
     Rollout,
     Route,
+    RouteHandle,
     Service,
     ServiceHandle,
     Software,
@@ -30,12 +31,15 @@ from mlinfra.sdk.workload import (
 )
 from mlinfra_tools.modelserver.bundle import server_script
 from mlinfra_tools.modelserver.sources import Source, source
+from mlinfra_tools.prometheus.watched import SHARED, Serving
 from mlinfra_tools.versions import TOOLS, software
 
 if TYPE_CHECKING:
     from mlinfra.kinds.endpoint import Endpoint
 
 INSIDE = 8080
+ERROR_RATE = 0.05
+"""The share of failed requests above which it is told, unless the rollout says which share is too much."""
 
 
 def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
@@ -66,6 +70,8 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
         # A version serves once its rollout is over: until then the one before it does.
         _served(variant_name, endpoint, service, model, (service.address, route.address), lowering)
     lowering.share("variants", tuple(endpoint.variants))
+    if "prometheus" in lowering.capabilities:
+        lowering.share(SHARED, _watchable(endpoint, route, targets, lowering))
     outputs: dict[str, Any] = {"url": route.url}
     if endpoint.capture is not None:
         lowering.share("capture", capture)
@@ -80,6 +86,19 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
         token=endpoint.auth.token if endpoint.auth is not None else None,
     )
     return outputs
+
+
+def _watchable(endpoint: Endpoint, route: RouteHandle, targets: list[Target], lowering: Lowering) -> Serving:
+    """What a Prometheus is told, if a monitor brings one."""
+    limits = endpoint.rollout.rollback if endpoint.rollout is not None else None
+    rate = limits.error_rate if limits is not None else None
+    return Serving(
+        lowering.component,
+        route.metrics,
+        {target.name: target.service.instances[target.port] for target in targets},
+        ERROR_RATE if rate is None or opaque(rate) else rate,
+        endpoint.auth.token if endpoint.auth is not None else None,
+    )
 
 
 def _served(
