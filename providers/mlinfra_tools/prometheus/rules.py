@@ -53,11 +53,11 @@ class Rules(Resource):
 
     def create(self, client: ToolsClient, op: Operation) -> Created:
         """It may run already, with older files."""
-        _reload(client, self.url)
+        _reload(client, self.url, op)
         return Created(self.url)
 
     def update(self, client: ToolsClient, known: Known, changes: Sequence[FieldChange], op: Operation) -> None:
-        _reload(client, self.url)
+        _reload(client, self.url, op)
 
     @classmethod
     def delete(cls, client: ToolsClient, known: Known, op: Operation) -> None:
@@ -75,7 +75,7 @@ class Rules(Resource):
                 different = sorted(set(found) ^ set(wanted)) or ["the number of alerts"]
                 raise ProviderError(
                     f"Prometheus has other rules in force than its files should name: {different[0]}",
-                    remedy=f"Its log says more: `mlinfra logs {op.address.partition('/')[0]}`.",
+                    remedy=f"Its log says more: `{_log(op)}`.",
                 )
             op.wait(STEP)
             waited += STEP
@@ -112,10 +112,14 @@ def _in_force(client: ToolsClient, url: str) -> list[str]:
     return sorted(f"{group['name']}/{rule['name']}" for group in groups for rule in group["rules"])
 
 
-def _reload(client: ToolsClient, url: str) -> None:
+def _log(op: Operation) -> str:
+    return f"mlinfra logs {op.address.partition('/')[0]}"
+
+
+def _reload(client: ToolsClient, url: str, op: Operation) -> None:
     """Have it read its files.
 
-    Errors: Unreachable; ProviderError with its reason if it does not take them: it goes on with those before.
+    Errors: Unreachable; ProviderError if it does not take them. Of rules its answer does not tell which is wrong; its log does.
     """
     try:
         answer = client.request("POST", f"{url}/-/reload")
@@ -124,5 +128,5 @@ def _reload(client: ToolsClient, url: str) -> None:
     if answer.is_error:
         raise ProviderError(
             f"Prometheus does not take its new files: {answer.text.strip()}",
-            remedy="It goes on with those before. Mend what it says, then apply again.",
+            remedy=f"It goes on with the rules before. Its log says what is wrong: `{_log(op)}`.",
         )

@@ -94,7 +94,8 @@ def test_files_that_it_does_not_take_are_told_with_its_reason() -> None:
     server.file, server.wrong = [], "rules.yml: parse error: unexpected end"
     with pytest.raises(ProviderError, match="unexpected end") as caught:
         wanted().update(client, known(wanted(*ALERTS)), [], operation())
-    assert "goes on with those before" in caught.value.remedy
+    assert "goes on with the rules before" in caught.value.remedy
+    assert "`mlinfra logs environment`" in caught.value.remedy
     assert server.read == ALERTS
 
 
