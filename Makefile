@@ -8,6 +8,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Bytecode is kept, whatever the shell says: without it each start of a command compiles a thousand files again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo demo-docker demo-down test lint types unit acceptance lock benchmarks benchmarks-docker clean
 
 $(BIN)/mlinfra: pyproject.toml

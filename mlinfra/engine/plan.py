@@ -159,7 +159,8 @@ class Plan:
                     f"The file holds a plan of format {found}; this mlinfra reads format {FORMAT}.",
                     "Make the plan again with this version: mlinfra plan --out FILE.",
                 )
-            return _plan(decode(record))
+            records = record.pop("records")  # state entries: they are JSON within a plan as well
+            return _plan({**decode(record), "records": records})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise fail(
                 "plan-unreadable",

@@ -54,6 +54,8 @@ class Inputs:
     """Resources that were found after a run was cut off; they still have to become ready."""
     found: frozenset[str] = frozenset()
     """Resources in ``state`` that the stored state does not have yet."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """Why it cannot be told now whether an earlier run made these, by address."""
 
 
 def plan(inputs: Inputs) -> Plan:
@@ -99,7 +101,12 @@ def plan(inputs: Inputs) -> Plan:
         nodes=tuple(nodes),
         unchanged=sum(1 for address in decisions if address not in touched),
         headlines=tuple(_headlines(desire, inputs, views)),
-        notes=(*desire.notes, *_gone_notes(gone, inputs), *(note for d in decisions.values() for note in d.notes)),
+        notes=(
+            *desire.notes,
+            *_gone_notes(gone, inputs),
+            *_doubt_notes(inputs),
+            *(note for d in decisions.values() for note in d.notes),
+        ),
         records=records,
         cost=inputs.world.cost,
         options={"adopt": list(inputs.options.adopt), "replace": list(inputs.options.replace)},
@@ -253,6 +260,13 @@ def _records(decisions: Mapping[str, Decision], gone: Iterable[str], inputs: Inp
 def _gone_notes(gone: Iterable[str], inputs: Inputs) -> list[Note]:
     entries = inputs.state.resources
     return [Note(entries[address].component, f"{address} is gone already") for address in gone]
+
+
+def _doubt_notes(inputs: Inputs) -> list[Note]:
+    return [
+        Note(address.partition("/")[0], f"whether an earlier run made {address} cannot be told now ({why})")
+        for address, why in inputs.doubts.items()
+    ]
 
 
 def _providers(inputs: Inputs) -> dict[str, str]:

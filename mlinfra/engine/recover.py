@@ -27,12 +27,13 @@ from mlinfra.state.snapshot import ResourceState, State
 @dataclass(frozen=True, slots=True)
 class Recovered:
     """``found`` are resources that the stored state did not have; ``unfinished`` ones still have to become ready;
-    ``pending`` are creates of which nobody knows whether they happened."""
+    ``pending`` are creates of which nobody knows whether they happened, and ``doubts`` says by address why not."""
 
     state: State
     found: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
     pending: Mapping[str, Intent] = field(default_factory=dict)
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
 
 def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> Recovered:
@@ -40,13 +41,15 @@ def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, 
     state = loaded.state
     found: dict[str, ResourceState] = {}
     unsure: dict[str, Intent] = {}
+    doubts: dict[str, str] = {}
     for address, intent in loaded.pending.items():
         if intent.action in ("create", "replace") and address not in state.resources:
             try:
                 entry = _located(intent, desire, catalog, clients, place)
-            except (Unreachable, DiagnosticError):
+            except (Unreachable, DiagnosticError) as error:
                 # Its server does not answer, or what its fields take from files is gone: asked again by the next run.
                 unsure[address] = intent
+                doubts[address] = error.diagnostics[0].detail if isinstance(error, DiagnosticError) else str(error)
                 continue
             if entry is not None:
                 found[address] = entry
@@ -61,7 +64,7 @@ def recover(loaded: Loaded, desire: Desire, catalog: Catalog, clients: Clients, 
         marked = {address: replace(state.resources[address], tainted=True) for address in updating}
         state = state.with_resources({**state.resources, **marked})
     unfinished = frozenset(address for address, entry in state.resources.items() if entry.tainted)
-    return Recovered(state, frozenset(found), unfinished, unsure)
+    return Recovered(state, frozenset(found), unfinished, unsure, doubts)
 
 
 def _located(intent: Intent, desire: Desire, catalog: Catalog, clients: Clients, place: Place) -> ResourceState | None:

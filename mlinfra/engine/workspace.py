@@ -162,6 +162,7 @@ class Workspace(AbstractContextManager["Workspace"]):
             options=options,
             unfinished=recovered.unfinished,
             found=recovered.found,
+            doubts=recovered.doubts,
         )
         with self._placing():
             return planner.plan(inputs)

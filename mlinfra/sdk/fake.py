@@ -66,6 +66,8 @@ class FakeResource(Resource):
         return found
 
     def locate(self, client: World, op: Operation) -> str | None:
+        if self.object_id() in client.unreachable:
+            raise Unreachable(f"{self.object_id()} does not answer")
         live = client.objects.get(self.object_id())
         return self.object_id() if live is not None and live["owner"] == op.owner else None
 

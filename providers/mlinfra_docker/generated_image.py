@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from mlinfra.sdk.fields import WRITE_ONLY
 from mlinfra.sdk.resource import Fields, Known, Operation
+from mlinfra_docker import builds
 from mlinfra_docker import labels as own
 from mlinfra_docker.failures import explained, told
 from mlinfra_docker.image import Build, DockerImage
@@ -57,7 +58,8 @@ class DockerGeneratedImage(DockerImage):
                 fileobj=io.BytesIO(self._context()),
                 custom_context=True,
                 tag=self.name,
-                labels={**op.owner, own.CONTENT: str(self.content)},
+                labels=own.of_image(op.owner, str(self.content)),
+                extra_hosts=builds.mark(self.name),
                 rm=True,
                 forcerm=True,
                 decode=True,

@@ -17,6 +17,7 @@ from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import REPLACE, VOLATILE, WRITE_ONLY
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
+from mlinfra_docker import builds
 from mlinfra_docker import labels as own
 from mlinfra_docker.build_context import Context
 from mlinfra_docker.failures import EngineError, explained, told
@@ -111,11 +112,12 @@ class DockerImage(Resource):
         }
 
     def locate(self, client: DockerClient, op: Operation) -> str | None:
-        images = _images(client)
         if self.build is None:
-            return self.name if _named(images, self.name) is not None else None
+            return self.name if _named(_images(client), self.name) is not None else None
+        builds.settle(client, self.name, op)
+        images = _images(client)
         # One that was built and did not get its name any more is ours too: it is to be removed, or built anew.
-        return self.name if any(own.ours(image["Labels"], op.owner) for image in images) else None
+        return self.name if any(own.our_image(image["Labels"], op.owner) for image in images) else None
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -147,8 +149,10 @@ class DockerImage(Resource):
 
     def _make(self, client: DockerClient, op: Operation) -> None:
         """Give the name to an image of this content: one that is there, or one that is built now. Older ones go."""
-        mine = [image for image in _images(client) if own.ours(image["Labels"], op.owner)]
-        fitting = next((image for image in mine if image["Labels"].get(own.CONTENT) == self.content), None)
+        builds.settle(client, self.name, op)
+        mine = [image for image in _images(client) if own.our_image(image["Labels"], op.owner)]
+        wanted = own.of_image(op.owner, str(self.content))
+        fitting = next((image for image in mine if own.ours(image["Labels"], wanted)), None)
         if fitting is None:
             op.say(f"building {self.name}")
             self._build(client, op)
@@ -172,7 +176,8 @@ class DockerImage(Resource):
                 tag=self.name,
                 buildargs=dict(self.build.args),
                 target=self.build.target,
-                labels={**op.owner, own.CONTENT: str(self.content)},
+                labels=own.of_image(op.owner, str(self.content)),
+                extra_hosts=builds.mark(self.name),
                 rm=True,
                 forcerm=True,
                 decode=True,
@@ -198,9 +203,11 @@ class DockerImage(Resource):
 
     @classmethod
     def delete(cls, client: DockerClient, known: Known, op: Operation) -> None:
+        if known.fields.get("content"):
+            builds.settle(client, known.id, op)
         images = _images(client)
         for image in images:
-            if own.ours(image["Labels"], op.owner):
+            if own.our_image(image["Labels"], op.owner):
                 tags = image["RepoTags"] or ()
                 # Somebody may have given it a second name: then only ours goes.
                 _remove(client, known.id if known.id in tags else image["Id"], unless_used=known.id not in tags)

@@ -5,6 +5,7 @@ Labels of users stand beside ours; theirs may not begin with `PREFIX`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ from mlinfra.sdk.resource import Operation
 PREFIX: Final = "mlinfra:"
 CONTENT: Final = "mlinfra:content"
 """The digest of what an image was built from."""
+BUILD: Final = "mlinfra:.build"
+"""Whose an image is, in one label. The engine gives an image its labels one by one, in the order of their names, so that one
+whose build was cut off may have this one only."""
 SHAPE: Final = "mlinfra:shape"
 """The digest of what a container was created with."""
 
@@ -37,6 +41,20 @@ def allowed(labels: Mapping[str, str]) -> Mapping[str, str]:
 def ours(labels: Mapping[str, str] | None, owner: Mapping[str, str]) -> bool:
     """Whether labels have all that ``owner`` says."""
     return all((labels or {}).get(name) == value for name, value in owner.items())
+
+
+def of_image(owner: Mapping[str, str], content: str) -> dict[str, str]:
+    """The labels of an image that is built from this content."""
+    return {BUILD: _whose(owner), **owner, CONTENT: content}
+
+
+def our_image(labels: Mapping[str, str] | None, owner: Mapping[str, str]) -> bool:
+    """Whether an image is ours, be it that its build was cut off while it got its labels."""
+    return ours(labels, owner) or (labels or {}).get(BUILD) == _whose(owner)
+
+
+def _whose(owner: Mapping[str, str]) -> str:
+    return hashlib.sha256("\n".join(f"{name}={owner[name]}" for name in sorted(owner)).encode()).hexdigest()[:32]
 
 
 def filters(owner: Mapping[str, str]) -> dict[str, Any]:

@@ -20,7 +20,11 @@ from mlinfra_local.alive import MARKER
 from mlinfra_local.paths import refused
 
 PORT: Final = re.compile(r"\{port:([A-Za-z0-9_.-]+)\}")
-DROPPED: Final = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__")
+DROPPED: Final = (
+    *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONSAFEPATH", "__PYVENV_LAUNCHER__"),
+    # A tool that may not keep its bytecode compiles hundreds of files at each start: seconds of it.
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
+)
 """What belongs to the environment of the CLI and would lead another interpreter astray."""
 LIMITER: Final = """
 import json, os, resource, sys

@@ -407,3 +407,14 @@ def test_drift_beside_a_secret_is_mended(lab: Lab) -> None:
     assert outcome.succeeded
     assert lab.world.objects["fake.thing:a"]["password"] == "hush"
     assert lab.plan().empty
+
+
+def test_a_saved_plan_that_only_records_keeps_secrets_as_they_are(lab: Lab) -> None:
+    lab.write({"a": {"password": "p", "tags": {"t": "x"}}})
+    lab.apply_saved(lab.plan())
+    lab.world.objects["fake.thing:a"]["url"] = "fake://elsewhere"
+    plan = lab.plan()
+    assert plan.empty
+    assert plan.records
+    lab.apply_saved(plan)
+    assert lab.plan().empty
