@@ -31,7 +31,7 @@ MADE: Final = "<!-- Made by scripts/reference.py: change the code, then run `pyt
 
 def cli_page() -> str:
     """Every command with its arguments and options."""
-    commands: Mapping[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
+    commands = dict(_commands(typer.main.get_command(app)))
     told = Counter(_option(option) for command in commands.values() for option in _options(command))
     shared = {row for row, times in told.items() if times >= SHARED}
     lines = [
@@ -160,6 +160,15 @@ def _texts(node: ast.expr) -> Iterator[str]:
             yield text
         case _:
             pass
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its name; those of a group with the group's name before theirs."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _options(command: Any) -> list[Any]:

@@ -12,6 +12,7 @@ import typer
 
 from mlinfra.cli import ask, change, project
 from mlinfra.cli.sandbox import sandbox
+from mlinfra.cli.state import state
 
 # What typer raises for a command line that it does not understand; it has no public name.
 _Misspelt: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -44,6 +45,7 @@ for command in (
     project.providers,
 ):
     app.command()(command)
+app.add_typer(state, name="state")
 app.add_typer(sandbox, name="sandbox")
 
 

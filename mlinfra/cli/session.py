@@ -113,29 +113,39 @@ def asker(shown: Screen, auto_approve: bool, question: str) -> Callable[[Any], b
     """Asks before a plan is applied: on a terminal the user, else nobody: then ``--auto-approve`` must be given."""
 
     def ask(plan: Any) -> bool:
-        from mlinfra.sdk.diagnostics import fail
         from mlinfra.views.plan_json import plan_record
         from mlinfra.views.plan_text import plan_lines
 
         shown.lines(plan_lines(plan))
         shown.record(plan_record(plan))
-        if auto_approve:
-            return True
-        if not sys.stdin.isatty() or shown.machine:
-            raise fail(
-                "not-approved",
-                "Nobody to ask",
-                "This is no terminal, so nobody can approve the plan. Nothing was changed.",
-                "Give --auto-approve, or apply a saved plan: mlinfra plan --out FILE, mlinfra apply FILE.",
-            )
-        # Ctrl-C at the question is an answer: nothing has begun that would have to be finished first.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            return bool(typer.confirm(question, err=True))
-        finally:
-            signal.signal(signal.SIGINT, before)
+        other = ", or apply a saved plan: mlinfra plan --out FILE, mlinfra apply FILE"
+        return approved(shown, auto_approve, question, "the plan", other)
 
     return ask
+
+
+def approved(shown: Screen, auto_approve: bool, question: str, what: str, other: str = "") -> bool:
+    """Whether the user agrees to ``what`` was shown. ``other`` is a way besides ``--auto-approve`` to do without a question.
+
+    Errors: DiagnosticError where nobody can be asked.
+    """
+    from mlinfra.sdk.diagnostics import fail
+
+    if auto_approve:
+        return True
+    if not sys.stdin.isatty() or shown.machine:
+        raise fail(
+            "not-approved",
+            "Nobody to ask",
+            f"This is no terminal, so nobody can approve {what}. Nothing was changed.",
+            f"Give --auto-approve{other}.",
+        )
+    # Ctrl-C at the question is an answer: nothing has begun that would have to be finished first.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return bool(typer.confirm(question, err=True))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def duration(text: str, option: str) -> float:

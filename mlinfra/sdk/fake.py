@@ -6,10 +6,11 @@ Its world is an object that a test holds: it can look into it, change things beh
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
+from mlinfra.sdk.discovery import Found, Scope
 from mlinfra.sdk.errors import NotOurs, ProviderError, Unreachable
 from mlinfra.sdk.fields import COMPUTED, OWNED, REPLACE, SECRET, UNORDERED, VOLATILE
 from mlinfra.sdk.provider import Place, Provider
@@ -202,6 +203,14 @@ class FakeRuntime:
         return RouteHandle(handle.address, handle.ref("url"))
 
 
+def discover(client: World, scope: Scope) -> Iterator[Found]:
+    """What carries the tags of an environment; newer objects have larger generations."""
+    for object_id, live in list(client.objects.items()):
+        if scope.mine(live["owner"]):
+            made = f"{live['generation']:08d}"
+            yield Found(object_id.partition(":")[0], object_id, live["owner"]["mlinfra:address"], made)
+
+
 def provider(world: World) -> Provider:
     """The provider whose live objects are in ``world``."""
     return Provider(
@@ -216,5 +225,6 @@ def provider(world: World) -> Provider:
         },
         runtime="mlinfra.sdk.fake:FakeRuntime",
         connect=lambda place: world,
+        discover="mlinfra.sdk.fake:discover",
         about="objects in memory, for tests",
     )

@@ -35,7 +35,8 @@ class Provider:
     workloads. ``connect`` names ``(Place) -> client`` (or is it); the client is handed to the functions of resource types.
     ``settings`` names a pydantic model of the environment keys that this provider knows. ``permissions`` names ``(steps) ->
     (document, unknown types)``: what credentials must be allowed for steps, pairs of a resource type and an action, in the
-    provider's own form (an IAM policy).
+    provider's own form (an IAM policy). ``discover`` names ``(client, Scope) -> iterable of Found``: the objects whose tags say
+    that they are ours, for a state that was lost (`mlinfra.sdk.discovery`).
     """
 
     name: str
@@ -46,6 +47,7 @@ class Provider:
     connect: str | Callable[[Place], Any] | None = None
     settings: str | None = None
     permissions: str | None = None
+    discover: str | None = None
     about: str = ""
 
 

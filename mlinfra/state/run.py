@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mlinfra.sdk.diagnostics import DiagnosticError, fail
 from mlinfra.state import history
@@ -19,7 +20,12 @@ from mlinfra.state.lease import Lease
 from mlinfra.state.snapshot import State
 from mlinfra.state.store import PreconditionFailed, Store
 
+if TYPE_CHECKING:
+    from mlinfra.state.backend import Loaded
+
 KEY = "state"
+ASIDE = "damaged/"
+"""Where a state and a journal are kept that could not be read."""
 
 
 class StateConflict(DiagnosticError):
@@ -27,18 +33,17 @@ class StateConflict(DiagnosticError):
 
 
 class Run:
-    """``base`` is the state it began with, of tag ``etag``; ``segments`` are those of the journal that ``base`` has in it
-    and its snapshot has not."""
+    """``began`` is the state as it was loaded: its snapshot, and the segments of the journal that the snapshot has not."""
 
-    def __init__(
-        self, store: Store, lease: Lease, journal: Journal, base: State, etag: str, segments: Sequence[str]
-    ) -> None:
+    def __init__(self, store: Store, lease: Lease, journal: Journal, began: Loaded) -> None:
+        self.began = began
         self._store = store
         self._lease = lease
         self._journal = journal
-        self._base = base
-        self._etag = etag
-        self._segments = tuple(segments)
+        self._base = began.state
+        self._etag = began.etag
+        self._segments = began.segments
+        self._damaged = began.damaged
         self._counting = threading.Lock()
         self._counts: Counter[str] = Counter()
 
@@ -79,15 +84,17 @@ class Run:
         covers = marks((*lingering, *known))
         new = replace(state, serial=self._base.serial + 1, covers=tuple(covers.values()))
         data = new.dump()
-        if self._base.serial:
+        if self._damaged:
+            self._keep_damaged(new.serial, keys)
+        elif self._base.serial:
             self._keep_base()
         try:
-            self._etag = self._store.put(KEY, data, if_match=self._etag)
+            self._etag = self._store.put(KEY, data, if_absent=self._etag is None, if_match=self._etag)
         except PreconditionFailed as error:
             raise _conflict("Another run has recorded a newer state.") from error
         holder = self._lease.holder
         told = Version(new.serial, holder.command, holder.user, holder.host, holder.since, dict(self._counts))
-        self._base, self._segments = new, ()
+        self._base, self._segments, self._damaged = new, (), False
         self._counts.clear()
         history.keep(self._store, new.serial, data, told)
         self._store.delete([key for key in keys if covered(key, covers)])
@@ -99,6 +106,13 @@ class Run:
         stored = self._store.get(KEY)
         if stored is not None and stored.etag == self._etag:
             history.keep(self._store, self._base.serial, stored.data)
+
+    def _keep_damaged(self, serial: int, keys: Sequence[str]) -> None:
+        """What cannot be read stays for people to look at, under the number of the state that takes its place."""
+        for key in (KEY, *keys):
+            stored = self._store.get(key)
+            if stored is not None:
+                self._store.put(f"{ASIDE}{serial:010d}/{key}", stored.data)
 
 
 def _conflict(why: str) -> StateConflict:

@@ -150,5 +150,5 @@ def _damaged(why: str) -> DiagnosticError:
         "state-damaged",
         "State is damaged",
         f"The state cannot be used: {why}.",
-        "Put a copy of it back; older versions are in its history.",
+        "Put a copy of it back, or make it anew from what is there: mlinfra state rebuild.",
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlinfra.state.sqlite_file import connect, present, told
+from mlinfra.state.sqlite_file import connect, present, set_aside, told
 from mlinfra.state.store import PreconditionFailed, Stored
 
 
@@ -65,6 +65,11 @@ class SQLiteStore:
             held = connection.execute("SELECT 1 FROM stored WHERE key = ?", (key,)).fetchone()
             if done.rowcount == 0 and held is not None:
                 raise PreconditionFailed(key)
+
+    def set_aside(self) -> None:
+        self.close()
+        with self._told():
+            set_aside(self._path)
 
     def close(self) -> None:
         with self._lock:

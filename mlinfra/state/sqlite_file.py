@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from mlinfra.sdk.diagnostics import DiagnosticError, fail
@@ -37,9 +38,20 @@ def present(path: Path) -> bool:
             "state-damaged",
             "State is missing",
             f"{path} is gone, but its log {log.name} is there, so there was a state.",
-            "Put a copy of the file back. If the state is to be given up, delete the log too.",
+            "Put a copy of the file back, or make the state anew from what is there: mlinfra state rebuild.",
         )
     return False
+
+
+def set_aside(path: Path) -> None:
+    """Rename the file and its companions: ``state.db`` → ``state.db.damaged-1``, or the next number that is free.
+
+    Errors: OSError.
+    """
+    number = next(n for n in count(1) if not list(path.parent.glob(f"{path.name}.damaged-{n}*")))
+    for suffix in ("", *_COMPANIONS):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{path}.damaged-{number}{suffix}")
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -54,14 +66,14 @@ def connect(path: Path) -> sqlite3.Connection:
             "state-damaged",
             "State is empty",
             f"{path} is an empty file, so what it knew is lost.",
-            "Put a copy of it back. If nothing was ever applied here, delete the file.",
+            "Put a copy of it back, or make it anew from what is there: mlinfra state rebuild.",
         )
     if _cut_off(path):
         raise fail(
             "state-damaged",
             "State is damaged",
             f"{path} is shorter than it says it is, so part of it is lost.",
-            "Put a copy of it back.",
+            "Put a copy of it back, or make it anew from what is there: mlinfra state rebuild.",
         )
     _tighten(path)
     connection = _open(path)
@@ -143,7 +155,7 @@ def told(path: Path, error: sqlite3.Error | OSError) -> DiagnosticError:
             "state-damaged",
             "State is damaged",
             f"{path} is not a state that mlinfra wrote, or it is damaged ({error}).",
-            "Put a copy of it back.",
+            "Put a copy of it back, or make it anew from what is there: mlinfra state rebuild.",
         )
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return fail(

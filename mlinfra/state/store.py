@@ -43,5 +43,8 @@ class Store(Protocol):
         Errors: PreconditionFailed if it has another tag (one key only).
         """
 
+    def set_aside(self) -> None:
+        """Keep a damaged store under another name, for people to look at; the next put makes a new one."""
+
     def close(self) -> None:
         """End the use of the store."""

@@ -44,5 +44,6 @@ PROVIDER = Provider(
     connect="mlinfra_aws.client:connect",
     settings="mlinfra_aws.settings:AwsSettings",
     permissions="mlinfra_aws.permissions:policy",
+    discover="mlinfra_aws.discovery:discover",
     about="managed services of AWS: S3, KMS, IAM, ECR, CloudWatch Logs, Secrets Manager, SageMaker",
 )

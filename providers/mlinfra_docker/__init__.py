@@ -25,5 +25,6 @@ PROVIDER = Provider(
     runtime="mlinfra_docker.runtime:DockerRuntime",
     connect="mlinfra_docker.connecting:connect",
     settings="mlinfra_docker.settings:Settings",
+    discover="mlinfra_docker.discovery:discover",
     about="networks, volumes, images and containers of a Docker engine, here or elsewhere",
 )

@@ -9,12 +9,14 @@ import contextlib
 import socket
 import zlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import COMPUTED, REPLACE
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
+from mlinfra_docker import labels as own
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 FIRST: Final = 20_000
 COUNT: Final = 10_000
 """Below what systems give to outgoing connections."""
+NEAR: Final = 20
+"""How many numbers further one is still taken for that of a name."""
 
 
 class DockerHostPort(Resource):
@@ -45,6 +49,13 @@ class DockerHostPort(Resource):
     def read(cls, client: DockerClient, known: Known) -> Fields | None:
         return {"name": known.fields["name"], "number": int(known.id)}
 
+    def locate(self, client: DockerClient, op: Operation) -> str | None:
+        """The number that a container of this environment publishes, if it is one that this name would have been given: only
+        numbers that were taken lie between."""
+        owner = {name: text for name, text in op.owner.items() if name != "mlinfra:address"}
+        ours = set(_published(client, own.filters(owner)))
+        return next((str(number) for number in islice(numbers(self.name), NEAR) if number in ours), None)
+
     def create(self, client: DockerClient, op: Operation) -> Created:
         with client.choosing:
             (number,) = choose(client, self.name, 1)
@@ -58,6 +69,12 @@ class DockerHostPort(Resource):
         """It goes with what publishes it."""
 
 
+def numbers(name: str) -> Iterator[int]:
+    """The numbers to try for a name, in order."""
+    start = zlib.crc32(name.encode()) % COUNT
+    return (FIRST + (start + step) % COUNT for step in range(COUNT))
+
+
 def choose(client: DockerClient, name: str, count: int) -> list[int]:
     """Numbers that are free on the engine's machine, for a name the same ones as far as they are; ``client.choosing`` is held.
 
@@ -67,9 +84,7 @@ def choose(client: DockerClient, name: str, count: int) -> list[int]:
     if not count:
         return found
     taken = client.chosen | set(_published(client))
-    start = zlib.crc32(name.encode()) % COUNT
-    for step in range(COUNT):
-        number = FIRST + (start + step) % COUNT
+    for number in numbers(name):
         if number not in taken and _free(client.host, number):
             client.chosen.add(number)
             found.append(number)
@@ -81,9 +96,9 @@ def choose(client: DockerClient, name: str, count: int) -> list[int]:
     )
 
 
-def _published(client: DockerClient) -> Iterator[int]:
+def _published(client: DockerClient, filters: dict[str, Any] | None = None) -> Iterator[int]:
     """The numbers that containers publish, also those that do not run now."""
-    for row in client.api.containers(all=True):
+    for row in client.api.containers(all=True, filters=filters):
         if row["State"] == "running":
             yield from (port["PublicPort"] for port in row["Ports"] or () if port.get("PublicPort"))
             continue

@@ -91,6 +91,11 @@ class DockerJob(Resource):
         # Of secrets only fingerprints are known, which are no values to be read.
         return {name: value for name, value in known.fields.items() if name != "secrets"}
 
+    def locate(self, client: DockerClient, op: Operation) -> str | None:
+        """Nothing on the engine stands for it, so it is there, unless its name is somebody else's."""
+        found = _found(client, self.name)
+        return self.name if found is None or own.ours(found["Config"]["Labels"], op.owner) else None
+
     def create(self, client: DockerClient, op: Operation) -> Created:
         found = _found(client, self.name)
         if found is not None and not op.adopt and not own.ours(found["Config"]["Labels"], op.owner):

@@ -52,7 +52,7 @@ class DockerServer(DockerContainer):
 
     @classmethod
     def read_many(cls, client: DockerClient, known: Sequence[Known]) -> Mapping[str, Fields | None]:
-        names = {item.address: str(item.fields["name"]) for item in known}
+        names = {item.address: str(item.fields.get("name", "")) for item in known}
         read = super().read_many(client, [Known(item.address, item.id, _as_made(item.fields)) for item in known])
         return {
             address: None if fields is None else _as_wanted(fields, names[address]) for address, fields in read.items()

@@ -20,5 +20,6 @@ PROVIDER = Provider(
     },
     runtime="mlinfra_local.runtime:LocalRuntime",
     connect="mlinfra_local.client:connect",
+    discover="mlinfra_local.discovery:discover",
     about="folders, files and processes of this machine; needs no Docker and no cloud",
 )

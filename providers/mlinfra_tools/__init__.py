@@ -21,5 +21,6 @@ PROVIDER = Provider(
         "monitor": "mlinfra_tools.evidently.recipe:lower",
     },
     connect="mlinfra_tools.client:connect",
+    discover="mlinfra_tools.discovery:discover",
     about="MLflow, Feast, Evidently, Prometheus and a model server, run by any runtime",
 )

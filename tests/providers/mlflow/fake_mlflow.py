@@ -72,8 +72,9 @@ class FakeMlflow:
         return {"name": name, "description": model["description"], "tags": tags, "aliases": aliases}
 
     def _get_models_search(self, values: dict[str, Any]) -> Answer:
-        names = re.findall(r"'([^']*)'", values["filter"])
-        assert values["filter"].startswith("name IN (")
+        wanted = values.get("filter")
+        assert wanted is None or wanted.startswith("name IN (")
+        names = list(self.models) if wanted is None else re.findall(r"'([^']*)'", wanted)
         return self._paged(
             "registered_models", [self._told_model(n) for n in sorted(self.models) if n in names], values
         )
