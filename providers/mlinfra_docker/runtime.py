@@ -148,7 +148,8 @@ class DockerRuntime:
             "image": self.names.image(PYTHON_IMAGE),
             "generate": {"length": PASSWORD},
         }
-        return lowering.resource("docker.secret", name, fields, label=f"password of {name}").ref("value")
+        label = name if "password" in name else f"password of {name}"
+        return lowering.resource("docker.secret", name, fields, label=label).ref("value")
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
