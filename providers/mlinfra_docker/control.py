@@ -19,7 +19,7 @@ from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.resource import Operation
 from mlinfra_docker.container_files import Placed, archive
 from mlinfra_docker.failures import EngineError
-from mlinfra_docker.haproxy import CONFIG, CONTROL, FOLDER, PROGRAM, in_force
+from mlinfra_docker.haproxy import CONFIG, CONTROL, FOLDER, HARD, PROGRAM, in_force
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient
@@ -101,9 +101,10 @@ def settle(client: DockerClient, name: str, text: str, op: Operation) -> None:
 
 
 def drain(client: DockerClient, name: str, longest: float, op: Operation) -> None:
-    """Wait until workers by older texts have answered their last request, which they must within ``longest`` seconds."""
+    """Wait until workers by older texts have answered their last request. They end by themselves after ``longest`` seconds and
+    a few more."""
     waited, told = 0.0, 0.0
-    while _workers(client, name) > 1 and waited < longest:
+    while _workers(client, name) > 1 and waited < longest + 2 * HARD:
         if waited >= told + 5:
             told = waited
             op.say(f"requests that came before are being answered ({waited:.0f} s)")

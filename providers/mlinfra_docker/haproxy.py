@@ -38,6 +38,8 @@ METRICS: Final = 8404
 """Ports in the gateway's container; the first three are reached from within it only."""
 KEEP_ALIVE: Final = 10.0
 """Seconds that a connection is kept for a caller who asks nothing."""
+HARD: Final = 5.0
+"""Seconds that a worker which was replaced has beyond those that its requests may need."""
 HEADER: Final = "x-mlinfra-held"
 """Since when a request waits, and with an answer: that nobody came."""
 MOST_HEADER: Final = "x-mlinfra-most"
@@ -113,7 +115,7 @@ def _global(description: str, settings: Settings) -> list[str]:
         f"    lua-load {PROGRAM}",
         # A request whose body fits in a buffer can be sent again.
         "    tune.bufsize 65536",
-        f"    hard-stop-after {_ms(settings.longest + 5)}",
+        f"    hard-stop-after {_ms(settings.longest + HARD)}",
         "",
     ]
 

@@ -12,7 +12,7 @@ from mlinfra_docker.addresses import Reached
 from mlinfra_docker.control import placed
 from mlinfra_docker.haproxy import CONFIG, METRICS, Settings, configuration
 from mlinfra_docker.naming import LOCAL, alias
-from mlinfra_docker.traffic import RouteHealth, Traffic
+from mlinfra_docker.traffic import SETTLED, RouteHealth, Traffic
 
 if TYPE_CHECKING:
     from mlinfra_docker.runtime import DockerRuntime
@@ -33,9 +33,6 @@ def gateway(route: Route, lowering: Lowering, runtime: DockerRuntime) -> RouteHa
     called = runtime.names.object(lowering.component, name)
     host, port = alias(lowering.component, name), route.port.inside
     number = runtime.number(route.port, name, "http", lowering)
-    start = configuration(
-        Traffic((), {}), Settings(port, RouteHealth.model_validate({}), None, FIRST_HOLD, FIRST_HOLD, False, None, None)
-    )
     container = lowering.resource(
         "docker.container",
         name,
@@ -43,7 +40,7 @@ def gateway(route: Route, lowering: Lowering, runtime: DockerRuntime) -> RouteHa
             "name": called,
             "image": runtime.names.image(IMAGE),
             "command": ["haproxy", "-W", "-db", "-f", CONFIG],
-            "files": placed(start),
+            "files": placed(waiting(port)),
             "networks": runtime.network(lowering, host),
             "ports": {f"{port}/tcp": runtime.published(route.port, number)},
             "restart_policy": "unless-stopped",
@@ -74,10 +71,17 @@ def gateway(route: Route, lowering: Lowering, runtime: DockerRuntime) -> RouteHa
         "repeat": route.repeat,
         "metrics": route.metrics,
         "rollout": _rollout(route.rollout),
+        "phase": SETTLED,
     }
     handle = lowering.resource("docker.route", route.name, fields, label="weights")
     url = runtime.addresses.announce(handle, f"http://{LOCAL}:{number}", f"http://{host}:{port}")
     return RouteHandle(handle.address, url, f"{host}:{METRICS}")
+
+
+def waiting(port: int) -> str:
+    """The configuration of a gateway that was told nothing yet: requests wait."""
+    health = RouteHealth.model_validate({})
+    return configuration(Traffic((), {}), Settings(port, health, None, FIRST_HOLD, FIRST_HOLD, False, None, None))
 
 
 def _rollout(wanted: Rollout | None) -> dict[str, Any] | None:

@@ -17,12 +17,11 @@ from mlinfra_docker import labels as own
 from mlinfra_docker.failures import told
 from mlinfra_docker.haproxy import Settings, configuration, noted
 from mlinfra_docker.rollout import roll_out
-from mlinfra_docker.traffic import RouteHealth, RouteRollout, RouteTarget, Traffic, moving
+from mlinfra_docker.traffic import SETTLED, RouteHealth, RouteRollout, RouteTarget, Traffic, moving
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient
 
-SETTLED: Final = "settled"
 HOW: Final = frozenset({"health", "sticky", "timeout", "hold", "repeat", "metrics", "rollout"})
 """Fields whose names tell by themselves what changes."""
 
@@ -67,7 +66,7 @@ class DockerRoute(Resource):
     rollout: RouteRollout | None = None
     """How containers that replace all of a target's come to answer; at once if left out."""
     phase: str = SETTLED
-    """Not to be set: what a rollout that was cut off left."""
+    """``settled``, or what a rollout that was cut off left."""
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -190,7 +189,8 @@ class DockerRoute(Resource):
         told_: list[str] = []
         for change in changes:
             if change.path == "phase":
-                told_.append(f"{change.old} → {change.new}")
+                if change.old != SETTLED:
+                    told_.append(f"{change.old} → {change.new}")
             elif change.path == "targets" and isinstance(change.old, list) and isinstance(change.new, list):
                 told_ += _moves(change.old, change.new)
             elif change.path.partition(".")[0] == "servers":

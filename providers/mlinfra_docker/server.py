@@ -100,7 +100,7 @@ def called(name: str, op: Operation) -> str:
 
 def _as_made(fields: Mapping[str, Any]) -> Fields:
     """Fields that name the container as the engine does."""
-    return {**fields, "name": fields.get("container") or fields["name"]}
+    return {**fields, "name": fields.get("container") or fields.get("name", "")}
 
 
 def _as_wanted(fields: Fields, wanted: str) -> Fields:
@@ -108,6 +108,6 @@ def _as_wanted(fields: Fields, wanted: str) -> Fields:
     ``bound``."""
     real = str(fields["name"])
     begins, _, rest = real.rpartition("-")
-    name = wanted if begins == wanted and len(rest) == DIGITS else real
+    name = begins if wanted in ("", begins) and len(rest) == DIGITS else real
     ports = {port: {**binding, "host_port": None} for port, binding in (fields.get("ports") or {}).items()}
     return {**fields, "name": name, "container": real, "ports": ports}

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SHORT: int = 12
+SHORT: Final = 12
 """Characters of a container's id under which the engine's name server knows it."""
-FULL: int = 64
+FULL: Final = 64
+SETTLED: Final = "settled"
+"""The phase of a route that is what it shall be."""
 
 
 class RoutePart(BaseModel):
