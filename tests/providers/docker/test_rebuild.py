@@ -121,12 +121,32 @@ def test_what_left_the_blueprint_meanwhile_goes_in_one_apply(lab: Lab) -> None:
     lab.write({"pulled": {"type": "docker.image", "name": "busybox"}})
     made = rebuilt(lab)
     left = {row.address for row in made.rows if row.role == "left"}
-    assert left == {f"resource.{name}" for name in platform(lab)} - {"resource.pulled", "resource.port", "resource.route"}
+    assert left == {f"resource.{name}" for name in platform(lab)} - {
+        "resource.pulled",
+        "resource.port",
+        "resource.route",
+    }
     # Whether what is in a volume can be made again stood in the blueprint only, so it is asked for.
     outcome = lab.apply(allow=("resource.data",))
     assert outcome is not None
     assert outcome.succeeded, outcome.failed
     assert lab.plan().empty
+    assert lab.owned() == NOTHING
+
+
+def test_servers_of_a_lost_state_that_is_not_rebuilt_go_when_others_have_taken_over(lab: Lab) -> None:
+    things = {name: fields for name, fields in platform(lab).items() if name in ("net", "server", "gate", "route")}
+    lab.applied(things)
+    before, old = lab.owned(), lab.state().resources["resource.server"].id
+    for path in (lab.folder / ".mlinfra" / "test").glob("state.db*"):
+        path.unlink()
+    lab.applied(things)
+    new = lab.state().resources["resource.server"].id
+    assert new != old
+    assert len(lab.owned()["containers"]) == len(before["containers"])
+    outcome = lab.apply(destroy=True)
+    assert outcome is not None
+    assert outcome.succeeded, outcome.failed
     assert lab.owned() == NOTHING
 
 
