@@ -19,7 +19,7 @@ from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.resource import Operation
 from mlinfra_docker.container_files import Placed, archive
 from mlinfra_docker.failures import EngineError
-from mlinfra_docker.haproxy import CONFIG, CONTROL, FOLDER, HARD, PROGRAM, in_force
+from mlinfra_docker.haproxy import CONFIG, CONTROL, FOLDER, HARD, PROGRAM, in_force, passes_for, signed_otherwise
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient
@@ -70,6 +70,11 @@ def put(client: DockerClient, name: str, text: str, op: Operation) -> None:
     code, said = run(client, name, ["haproxy", "-c", "-q", "-f", NEXT])
     if code != 0:
         raise ProviderError(f"HAProxy refuses its configuration: {said.strip() or f'exit code {code}'}")
+    if passes_for(read(client, name) or "", text):
+        # It was edited and may be in force: then nothing tells which of the two is, unless there is one between them.
+        between = signed_otherwise(text)
+        _write(client, name, CONFIG, between)
+        settle(client, name, between, op)
     _write(client, name, CONFIG, text)
     settle(client, name, text, op)
 

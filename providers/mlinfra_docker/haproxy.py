@@ -97,6 +97,21 @@ def in_force(text: str) -> str:
     return found.split()[-1] if found else ""
 
 
+def passes_for(text: str, other: str) -> bool:
+    """Whether a text does something else than another one under the same sign: it is that one, edited by somebody."""
+    return in_force(text) == in_force(other) and _words(text) != _words(other)
+
+
+def signed_otherwise(text: str) -> str:
+    """A text that does the same under another sign."""
+    return text.replace(in_force(text), f"{in_force(text)}-again", 1)
+
+
+def _words(text: str) -> list[str]:
+    """What HAProxy goes by."""
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
 def _lines(traffic: Traffic, settings: Settings) -> list[str]:
     shares = traffic.shares()
     rest = [*_defaults(settings), *_requests(traffic, shares, settings), *_targets(shares, settings)]

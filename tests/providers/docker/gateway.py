@@ -11,14 +11,12 @@ from typing import Any
 import httpx
 
 from mlinfra_docker.control import placed
-from mlinfra_docker.haproxy import CONFIG, Settings, configuration
-from mlinfra_docker.traffic import RouteHealth, Traffic
+from mlinfra_docker.haproxy import CONFIG
+from mlinfra_docker.route import waiting
 from tests.providers.docker.lab import Lab
 
 PORT = 8080
-START = configuration(
-    Traffic((), {}), Settings(PORT, RouteHealth.model_validate({}), None, 60.0, 60.0, False, None, None)
-)
+START = waiting(PORT)
 """What a gateway works by that was told nothing yet."""
 PATIENCE = 60.0
 

@@ -205,6 +205,13 @@ def test_its_file_is_edited(shop: Lab) -> None:
     mended(shop, {"route": "update"})
 
 
+def test_its_file_is_edited_and_in_force(shop: Lab) -> None:
+    gateway.edit(shop, weighed_otherwise(gateway.text(shop)), reload=True)
+    gateway.answers(shop, among={"b"})
+    assert shop.node("resource.route").summary == "its file was changed → settled"
+    mended(shop, {"route": "update"})
+
+
 def test_its_gateway_is_started_with_the_file_of_its_first_start(shop: Lab) -> None:
     gateway.edit(shop, gateway.START)
     shop.api.restart(shop.id("gateway"), timeout=1)

@@ -11,7 +11,7 @@ import pytest
 from mlinfra.sdk.errors import Cancelled, ProviderError
 from mlinfra.sdk.resource import Operation
 from mlinfra_docker.control import Count
-from mlinfra_docker.haproxy import Settings, configuration, in_force, noted, weights
+from mlinfra_docker.haproxy import Settings, configuration, in_force, noted, passes_for, signed_otherwise, weights
 from mlinfra_docker.rollout import Seen, failing, roll_out
 from mlinfra_docker.traffic import Canary, RouteHealth, RouteRollout, RouteTarget, Traffic, mixture, moving
 
@@ -60,6 +60,16 @@ def test_what_a_text_was_made_of_can_be_read_back() -> None:
     other = configuration(mixture(made, {"a": ("old",)}, 26), SETTINGS)
     assert in_force(text) != in_force(other)
     assert len(in_force(text)) == 16
+
+
+def test_an_edited_text_is_known_under_the_sign_of_the_one_that_it_was() -> None:
+    made = traffic({"a": 1}, a="x")
+    text = configuration(made, SETTINGS, {"traffic": made.to_json()})
+    assert passes_for(text.replace("weight 256", "weight 1"), text)
+    assert not passes_for(text, configuration(made, SETTINGS)), "what it was made of changes nothing"
+    again = signed_otherwise(text)
+    assert in_force(again) != in_force(text)
+    assert not passes_for(again, text)
 
 
 @pytest.mark.parametrize(
