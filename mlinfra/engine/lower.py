@@ -73,6 +73,7 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
     provider = catalog.provider(environment.provider)
     runtime = load(provider.runtime)(place) if provider.runtime else None
     shared: dict[str, dict[str, Any]] = {}
+    common: dict[str, None] = {}
     for address in blueprint.order:
         component = blueprint.components.get(address)
         if component is None:
@@ -80,10 +81,15 @@ def lower(blueprint: Blueprint, catalog: Catalog, place: Place) -> Desire:
         try:
             recipe = catalog.recipe(component.kind, environment.provider)
             model = _typed(component, desire, blueprint)
-            lowering = _Collector(place, address, environment.provider, runtime, desire, shared)
+            lowering = _Collector(place, address, environment.provider, runtime, desire, shared, common)
             desire.outputs[address] = dict(recipe(model, lowering))
         except DiagnosticError as error:
             problems += [_placed(d, address, blueprint) for d in error.diagnostics]
+    # Of components that are wrong not all was shared.
+    for name in () if problems else common:
+        lowering = _Collector(place, ENVIRONMENT, environment.provider, runtime, desire, shared, common)
+        for address, outputs in load(name)(lowering).items():
+            desire.outputs[address] = {**desire.outputs[address], **outputs}
     for address, raw in blueprint.resources.items():
         fields = raw.fields
         try:
@@ -156,6 +162,7 @@ class _Collector:
         runtime: Any,
         desire: Desire,
         shared: dict[str, dict[str, Any]],
+        common: dict[str, None],
     ) -> None:
         self.place = place
         self.component = component
@@ -165,6 +172,8 @@ class _Collector:
         self._desire = desire
         self._shared = shared
         """Handles by the name they were shared under and the component that shared them."""
+        self._common = common
+        """Recipes of the environment, in the order they were asked for."""
 
     def resource(
         self, type: str, name: str, fields: Mapping[str, Any], *, after: Sequence[str] = (), label: str = ""
@@ -183,6 +192,9 @@ class _Collector:
             needs = _needs(fields, ())
             self._desire.resources[address] = Desired(address, type, dict(fields), needs, ENVIRONMENT, label)
         return Handle(address)
+
+    def once(self, recipe: str) -> None:
+        self._common.setdefault(recipe)
 
     def declared(self, address: str, path: str) -> Any:
         resource = self._desire.resources.get(address)

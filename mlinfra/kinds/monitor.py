@@ -82,6 +82,7 @@ class Monitor(Kind, Scheduled):
     outputs: ClassVar[Mapping[str, str]] = {
         "url": "the URL of its reports and its last verdict",
         "metrics": "the URL of its metrics, as Prometheus reads them",
+        "prometheus": "the URL of the Prometheus that watches it, where the runtime has one; for people and raw resources",
     }
 
     of: EndpointRef | None = Field(

@@ -45,8 +45,8 @@ class Lowering(Protocol):
     component: str
     """The component's address, ``endpoint.fraud``."""
     capabilities: frozenset[str]
-    """What the runtime offers beyond Python processes (``images``, ``passwords``, ``postgresql``, ``redis``, ``replicas``,
-    ``gpu``). The name of a product says that its image can be run as a service."""
+    """What the runtime offers beyond Python processes (``images``, ``passwords``, ``postgresql``, ``redis``,
+    ``prometheus``, ``replicas``, ``canary``, ``gpu``). The name of a product says that its image can be run as a service."""
 
     def resource(
         self,
@@ -63,6 +63,12 @@ class Lowering(Protocol):
     def common(self, type: str, name: str, fields: Mapping[str, Any], *, label: str = "") -> Handle:
         """Declare a resource that belongs to the environment and to no component, such as the network of its workloads:
         ``environment/<type's last word>.<name>``. Who needs it first declares it; for others it is there."""
+
+    def once(self, recipe: str) -> None:
+        """As `common`, for what takes a recipe and is made of what all components shared (`offers`): a server that serves all
+        of them. ``recipe`` names ``(Lowering) -> {component: outputs}``; it is called once, after all components, however many
+        ask for it. What it declares belongs to the environment; what it gives is added to the outputs of those components, for
+        people and for raw resources: other components were lowered before."""
 
     def declared(self, address: str, path: str) -> Any:
         """What a resource that was declared before has in a field, with its tokens; None if there is no such field."""

@@ -56,6 +56,8 @@ class Mount:
     name: str
     volume: VolumeHandle
     read_only: bool = False
+    at: str | None = None
+    """Where an image that is taken as it is expects it; else the runtime decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,9 @@ class Service:
     """Jobs that the service may start: their command is ``slot("trigger:<name>")``."""
     after: tuple[str, ...] = ()
     """Addresses of resources that must be there first, besides those that it refers to."""
+    behind: str | None = None
+    """The name of the route that it is a target of, if callers come by that alone: then a runtime may start its successor
+    beside it before it goes. Its port's number on the outside is the runtime's to choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,8 @@ class ServiceHandle:
     address: str
     urls: Mapping[str, str]
     runtime: Any = None
+    instances: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Where workloads reach each replica, as ``host:port`` by a port's name. Only with the capability ``prometheus``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +201,20 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """How what takes the place of all of a target's servers comes to answer. Only with the capability ``canary``."""
+
+    steps: tuple[int, ...] = (100,)
+    """Its shares of the target's requests in percent, rising to 100."""
+    bake: float = 300.0
+    """Seconds that each step is watched."""
+    error_rate: float | None = None
+    """Above this share of failed requests the old ones get all requests back."""
+    latency: float | None = None
+    """So do they if less than 95 % of the answers come within these seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One stable URL in front of services: weights, health checks, shadow copies. Changes of weights lose no request."""
 
@@ -211,11 +232,13 @@ class Route:
     """Whether a request may be sent again that a target left unanswered, whatever its method: asking twice changes nothing."""
     metrics: str | None = None
     """The path at which targets tell Prometheus metrics. At the route's URL it tells those of all, each with its ``target``."""
+    rollout: Rollout | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RouteHandle:
-    """A realised route."""
+    """A realised route. ``metrics`` is where workloads read what it counts itself, as ``host:port``, if it does."""
 
     address: str
     url: str
+    metrics: str | None = None

@@ -14,6 +14,8 @@ PROVIDER = Provider(
         "docker.host_port": "mlinfra_docker.host_port:DockerHostPort",
         "docker.contents": "mlinfra_docker.contents:DockerContents",
         "docker.secret": "mlinfra_docker.secret:DockerSecret",
+        "docker.server": "mlinfra_docker.server:DockerServer",
+        "docker.route": "mlinfra_docker.routing:DockerRoute",
         "docker.job": "mlinfra_docker.job:DockerJob",
     },
     recipes={

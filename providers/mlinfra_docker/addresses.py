@@ -16,10 +16,8 @@ from mlinfra.sdk.refs import Reference, expression, has_token, ref, references, 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Where workloads reach a service: the host of each replica, the number of each port by its name, and the addresses of
-    the resources behind it."""
+    """Where workloads reach a service: the number of each port by its name, and the addresses of its containers."""
 
-    hosts: tuple[str, ...]
     ports: Mapping[str, int]
     addresses: tuple[str, ...]
 

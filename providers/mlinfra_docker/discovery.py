@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CONTAINERS: Final = {
     "container": "docker.container",
+    "server": "docker.server",
     "contents": "docker.contents",
     "secret": "docker.secret",
     "job": "docker.job",

@@ -54,24 +54,12 @@ class DockerHostPort(Resource):
         numbers that were taken lie between."""
         owner = {name: text for name, text in op.owner.items() if name != "mlinfra:address"}
         ours = set(_published(client, own.filters(owner)))
-        return next((str(number) for number in islice(self._numbers(), NEAR) if number in ours), None)
-
-    def _numbers(self) -> Iterator[int]:
-        """The numbers to try, in order."""
-        start = zlib.crc32(self.name.encode()) % COUNT
-        return (FIRST + (start + step) % COUNT for step in range(COUNT))
+        return next((str(number) for number in islice(numbers(self.name), NEAR) if number in ours), None)
 
     def create(self, client: DockerClient, op: Operation) -> Created:
         with client.choosing:
-            taken = client.chosen | set(_published(client))
-            for number in self._numbers():
-                if number not in taken and _free(client.host, number):
-                    client.chosen.add(number)
-                    return Created(str(number), {"name": self.name, "number": number})
-        raise ProviderError(
-            f"none of the ports {FIRST} to {FIRST + COUNT - 1} is free on the engine's machine",
-            remedy="Give the component a port of its own.",
-        )
+            (number,) = choose(client, self.name, 1)
+        return Created(str(number), {"name": self.name, "number": number})
 
     def update(self, client: Any, known: Known, changes: Sequence[FieldChange], op: Operation) -> Fields | None:
         return None
@@ -79,6 +67,33 @@ class DockerHostPort(Resource):
     @classmethod
     def delete(cls, client: Any, known: Known, op: Operation) -> None:
         """It goes with what publishes it."""
+
+
+def numbers(name: str) -> Iterator[int]:
+    """The numbers to try for a name, in order."""
+    start = zlib.crc32(name.encode()) % COUNT
+    return (FIRST + (start + step) % COUNT for step in range(COUNT))
+
+
+def choose(client: DockerClient, name: str, count: int) -> list[int]:
+    """Numbers that are free on the engine's machine, for a name the same ones as far as they are; ``client.choosing`` is held.
+
+    Errors: ProviderError if there are not so many.
+    """
+    found: list[int] = []
+    if not count:
+        return found
+    taken = client.chosen | set(_published(client))
+    for number in numbers(name):
+        if number not in taken and _free(client.host, number):
+            client.chosen.add(number)
+            found.append(number)
+            if len(found) == count:
+                return found
+    raise ProviderError(
+        f"none of the ports {FIRST} to {FIRST + COUNT - 1} is free on the engine's machine",
+        remedy="Give the component a port of its own.",
+    )
 
 
 def _published(client: DockerClient, filters: dict[str, Any] | None = None) -> Iterator[int]:

@@ -4,7 +4,7 @@ connected is connected again."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -12,11 +12,14 @@ from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import COMPUTED, REPLACE
 from mlinfra.sdk.resource import Created, Fields, Known, Operation, Resource
 from mlinfra_docker import labels as own
+from mlinfra_docker.container_run import POLL, TRIES
 from mlinfra_docker.failures import EngineError, told
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient
 
+GOING: Final = ("marked for removal", "is not connected to", "has active endpoints")
+"""What an engine says of a network while a container on it is being removed."""
 NAME = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"
 
 
@@ -120,12 +123,21 @@ class DockerNetwork(Resource):
 
     @classmethod
     def delete(cls, client: DockerClient, known: Known, op: Operation) -> None:
-        try:
-            _sever(client, known.id)
-            client.api.remove_network(known.id)
-        except EngineError as error:
-            if not error.gone:
-                raise
+        for _ in range(TRIES):
+            try:
+                _sever(client, known.id)
+                client.api.remove_network(known.id)
+                return
+            except EngineError as error:
+                if error.gone:
+                    return
+                if not any(words in error.said for words in GOING):
+                    raise
+            op.wait(POLL)
+        raise ProviderError(
+            f"the network {known.fields.get('name', known.id)} is not let go by a container that is being removed",
+            remedy="Look at the engine's log, then apply again.",
+        )
 
 
 def _live(found: Mapping[str, Any] | None, known: Known) -> Fields | None:

@@ -28,6 +28,7 @@ from mlinfra.sdk.workload import (
     VolumeHandle,
 )
 from mlinfra_docker.addresses import Addresses, Reached
+from mlinfra_docker.behind import instances, numbers, servers
 from mlinfra_docker.container_files import SECRETS
 from mlinfra_docker.health import healthcheck
 from mlinfra_docker.naming import EVERYWHERE, LOCAL, Names, alias
@@ -47,7 +48,9 @@ STOP: Final = 30
 class DockerRuntime:
     """Realises workloads with the resource types of this provider. One is made for each lowering."""
 
-    capabilities: frozenset[str] = frozenset({"images", "replicas", "gpu", "passwords", "postgresql", "redis"})
+    capabilities: frozenset[str] = frozenset(
+        {"images", "replicas", "gpu", "passwords", "postgresql", "redis", "prometheus", "canary"}
+    )
 
     def __init__(self, place: Place) -> None:
         self.names = Names(place)
@@ -73,21 +76,23 @@ class DockerRuntime:
         check = healthcheck(service)
         if check is not None:
             fields["healthcheck"] = check
+        if service.behind is not None:
+            return servers(service, fields, [*after, *service.after], lowering, self)
         shared = alias(lowering.component, service.name)
-        numbers = {
+        published = {
             word: self.number(port, service.name, word, lowering)
             for word, port in service.ports.items()
             if not port.private
         }
         ports = {
             f"{service.ports[word].inside}/tcp": self.published(service.ports[word], number)
-            for word, number in numbers.items()
+            for word, number in published.items()
         }
         handles: list[Handle] = []
         hosts: list[str] = []
         for count in range(1, max(1, service.replicas) + 1):
             name = service.name if count == 1 else f"{service.name}.{count}"
-            # Several share a name; a route needs one that leads to just this one.
+            # Several share a name; who asks each of them needs one that leads to just this one.
             host = shared if service.replicas <= 1 else alias(lowering.component, f"{service.name}.{count}")
             handle = lowering.resource(
                 "docker.container",
@@ -108,11 +113,10 @@ class DockerRuntime:
         urls: dict[str, str] = {}
         for word, port in service.ports.items():
             inner = f"{port.scheme}://{shared}:{port.inside}"
-            outer = inner if port.private else f"{port.scheme}://{LOCAL}:{numbers[word]}"
+            outer = inner if port.private else f"{port.scheme}://{LOCAL}:{published[word]}"
             urls[word] = self.addresses.announce(handles[0], outer, inner)
-        inside = {word: port.inside for word, port in service.ports.items()}
-        addresses = tuple(handle.address for handle in handles)
-        return ServiceHandle(handles[0].address, urls, Reached(tuple(hosts), inside, addresses))
+        reached = Reached(numbers(service), tuple(handle.address for handle in handles))
+        return ServiceHandle(handles[0].address, urls, reached, instances(service, hosts))
 
     def job(self, job: Job, lowering: Lowering) -> JobHandle:
         """What a run's container is made from. A service starts it by way of a starter, which has the same."""
@@ -144,7 +148,8 @@ class DockerRuntime:
             "image": self.names.image(PYTHON_IMAGE),
             "generate": {"length": PASSWORD},
         }
-        return lowering.resource("docker.secret", name, fields, label=f"password of {name}").ref("value")
+        label = name if "password" in name else f"password of {name}"
+        return lowering.resource("docker.secret", name, fields, label=label).ref("value")
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
@@ -195,15 +200,17 @@ class DockerRuntime:
         slots = {
             **slots,
             "python": interpreter(workload.software),
-            **{f"path:{mount.name}": mount.volume.runtime.path for mount in workload.mounts},
+            **{f"path:{mount.name}": mount.at or mount.volume.runtime.path for mount in workload.mounts},
             **{f"path:{file.name}": f"{FILES}/{file.name}" for file in workload.files},
             **{f"secret:{name}": f"{SECRETS}/{name}" for name in workload.secrets},
         }
+        # An image that is taken as it is may run as a user of its own.
+        mode = "0600" if adds(workload.software) else "0644"
         given: dict[str, Any] = {
             "command": list(workload.command),
             "environment": dict(workload.env),
-            "files": {f"{FILES}/{file.name}": _text(file) for file in workload.files if not file.reload},
-            "live_files": {f"{FILES}/{file.name}": _text(file) for file in workload.files if file.reload},
+            "files": {f"{FILES}/{file.name}": _text(file, mode) for file in workload.files if not file.reload},
+            "live_files": {f"{FILES}/{file.name}": _text(file, mode) for file in workload.files if file.reload},
         }
         if isinstance(workload, Service):
             for word, value in workload.restart_on.items():
@@ -238,8 +245,8 @@ class DockerRuntime:
         return self._images[key]
 
 
-def _text(file: File) -> dict[str, str]:
-    return {"content": file.content, "mode": "0600"}
+def _text(file: File, mode: str) -> dict[str, str]:
+    return {"content": file.content, "mode": mode}
 
 
 def _mounts(mounts: Iterable[Mount]) -> list[dict[str, Any]]:
@@ -247,8 +254,9 @@ def _mounts(mounts: Iterable[Mount]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for mount in mounts:
         place: Placed = mount.volume.runtime
-        read_only = mount.read_only and found.get(place.path, {}).get("read_only", True)
-        found[place.path] = {"source": place.volume, "target": place.path, "read_only": read_only}
+        path = mount.at or place.path
+        read_only = mount.read_only and found.get(path, {}).get("read_only", True)
+        found[path] = {"source": place.volume, "target": path, "read_only": read_only}
     return list(found.values())
 
 

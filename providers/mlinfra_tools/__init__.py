@@ -11,6 +11,7 @@ PROVIDER = Provider(
         "mlflow.experiment": "mlinfra_tools.mlflow.experiment:Experiment",
         "feast.repository": "mlinfra_tools.feast.repository:FeastRepository",
         "modelserver.deployment": "mlinfra_tools.modelserver.deployment:Deployment",
+        "prometheus.rules": "mlinfra_tools.prometheus.rules:Rules",
     },
     recipes={
         "registry": "mlinfra_tools.mlflow.registry:lower",
@@ -21,5 +22,5 @@ PROVIDER = Provider(
     },
     connect="mlinfra_tools.client:connect",
     discover="mlinfra_tools.discovery:discover",
-    about="MLflow, Feast, Evidently and a model server, run by any runtime",
+    about="MLflow, Feast, Evidently, Prometheus and a model server, run by any runtime",
 )

@@ -36,6 +36,12 @@ POSTGRESQL: Final = Software("postgres:16")
 REDIS: Final = Software("redis:7")
 """What serves the latest values, where the runtime has images."""
 
+PROMETHEUS: Final = Software("prom/prometheus:v2.42.0")
+"""What watches endpoints and monitors, where the runtime has images."""
+
+ALERTMANAGER: Final = Software("prom/alertmanager:v0.25.0")
+"""What tells what Prometheus finds."""
+
 TOOLS: Final[dict[str, Tool]] = {
     # psycopg2: for where there is a PostgreSQL.
     "mlflow": Tool(

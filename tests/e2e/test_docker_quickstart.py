@@ -166,7 +166,7 @@ def test_containers_that_were_removed_and_stopped_come_back_with_their_urls(plat
     platform.api.stop(platform.container("endpoint-fraud-champion"))
     changes = platform.changes()
     assert changes["feature_store.fraud/container.server"] == "create"
-    assert changes["endpoint.fraud/container.champion"] == "update"
+    assert changes["endpoint.fraud/server.champion"] == "update"
     platform.well("apply", "--auto-approve")
     assert platform.changes() == {}
     assert platform.well("output", "--json") == before

@@ -56,3 +56,33 @@ def test_an_offer_is_found_by_its_name_whoever_made_it(tmp_path: Path) -> None:
     assert seen["endpoint.other"] == []
     assert seen["endpoint.fraud job"] == "training.first's"
     assert seen["endpoint.fraud nothing"] is None
+
+
+def test_a_recipe_of_the_environment_is_lowered_once_and_last(tmp_path: Path) -> None:
+    blueprint = {
+        "blueprint": "lab",
+        "environments": {"test": {"provider": "fake"}},
+        "storage": {"a": {}, "b": {}},
+        "resource": {"uses": {"type": "fake.thing", "name": "uses", "size": "${storage.a.path}"}},
+    }
+    recipes: Any = {"storage": share_and_ask}
+    (tmp_path / "blueprint.yaml").write_text(yaml.safe_dump(blueprint, sort_keys=False), encoding="utf-8")
+    catalog = Catalog([replace(provider(World()), recipes=recipes)])
+    with Workspace.open(Selection(tmp_path / "blueprint.yaml", environ={}), catalog) as workspace:
+        desire = workspace.desire
+    assert desire.outputs == {"storage.a": {"url": "a", "path": 2}, "storage.b": {"url": "b"}}
+    assert desire.resources["environment/thing.server"].fields["name"] == "storage.a,storage.b"
+    assert desire.resources["environment/thing.server"].component == "environment"
+    assert desire.resources["resource.uses"].fields["size"] == 2
+
+
+def share_and_ask(component: Any, lowering: Lowering) -> Mapping[str, Any]:
+    lowering.share("served", lowering.component)
+    lowering.once("tests.engine.test_lowering:server_of_all")
+    return {"url": lowering.component.partition(".")[2]}
+
+
+def server_of_all(lowering: Lowering) -> Mapping[str, Mapping[str, Any]]:
+    offers = lowering.offers("served")
+    lowering.resource("fake.thing", "server", {"name": ",".join(offers)})
+    return {offers[0]: {"path": len(offers)}}

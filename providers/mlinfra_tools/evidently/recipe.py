@@ -15,6 +15,7 @@ from mlinfra.sdk.diagnostics import did_you_mean, fail
 from mlinfra.sdk.lowering import Lowering, Outputs
 from mlinfra.sdk.refs import has_token, references, slot
 from mlinfra.sdk.workload import File, JobHandle, Limits, Mount, Port, Probe, Service, Volume, VolumeHandle
+from mlinfra_tools.prometheus.watched import COMMON, SHARED, Watching, place
 from mlinfra_tools.versions import software
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ def lower(monitor: Monitor, lowering: Lowering) -> Outputs:
         )
     )
     url = service.urls["http"]
+    if "prometheus" in lowering.capabilities:
+        webhook = monitor.notify.webhook if monitor.notify is not None else None
+        of = str(monitor.of) if monitor.of is not None else None
+        lowering.share(SHARED, Watching(lowering.component, place(url), of, webhook))
+        lowering.once(COMMON)
     lowering.check("verdict", "mlinfra_tools.evidently.check:verdict", url=url, every=monitor.every)
     return {"url": url, "metrics": f"{url}/metrics"}
 

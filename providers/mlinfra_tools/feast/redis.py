@@ -11,6 +11,8 @@ from mlinfra.sdk.workload import Mount, Port, Probe, Service, Volume
 from mlinfra_tools.versions import REDIS
 
 NAME: Final = "online"
+FOLDER: Final = "/data"
+"""Where the image declares a volume: one of ours there, so that the engine makes none without a name, which would stay."""
 START_SECONDS: Final = 300.0
 """A start reads all rows from the disk."""
 # The password is in no command line: Redis reads its settings from the standard input. It takes what it writes from its
@@ -50,7 +52,7 @@ def redis(lowering: Lowering) -> Redis:
             probe=Probe("redis", "", command=("sh", "-c", ASK), timeout=START_SECONDS),
             env={"REDIS_PASSWORD_FILE": slot("secret:password")},
             secrets={"password": password},
-            mounts=(Mount(NAME, volume),),
+            mounts=(Mount(NAME, volume, at=FOLDER),),
         )
     )
     return Redis(service.urls["redis"], password)

@@ -29,6 +29,8 @@ INSIDE: Final = 5000
 """MLflow's own port."""
 OWN_PORT: Final = Port(INSIDE)
 NO_LIMITS: Final = Limits()
+FOLDER: Final = "/var/lib/postgresql/data"
+"""Where PostgreSQL's image declares a volume: one of ours there, so that the engine makes none without a name, which would stay."""
 USER: Final = "mlflow"
 """The user of the database, and its name."""
 START_SECONDS: Final = 300.0
@@ -141,7 +143,7 @@ def postgresql(lowering: Lowering) -> Database:
                 "PGDATA": f"{slot('path:database')}/pgdata",
             },
             secrets={"password": password},
-            mounts=(Mount("database", volume),),
+            mounts=(Mount("database", volume, at=FOLDER),),
         )
     )
     return Database(service.urls["sql"], f"*:*:*:{USER}:{password}")

@@ -20,7 +20,9 @@ from mlinfra.sdk.workload import (
     Mount,
     Port,
     Probe,
+    Rollout,
     Route,
+    RouteHandle,
     Service,
     ServiceHandle,
     Software,
@@ -29,12 +31,15 @@ from mlinfra.sdk.workload import (
 )
 from mlinfra_tools.modelserver.bundle import server_script
 from mlinfra_tools.modelserver.sources import Source, source
+from mlinfra_tools.prometheus.watched import SHARED, Serving
 from mlinfra_tools.versions import TOOLS, software
 
 if TYPE_CHECKING:
     from mlinfra.kinds.endpoint import Endpoint
 
 INSIDE = 8080
+ERROR_RATE = 0.05
+"""The share of failed requests above which it is told, unless the rollout says which share is too much."""
 
 
 def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
@@ -47,28 +52,26 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
     # The volume stays when capture is switched off: what was captured is not lost by that.
     capture = lowering.volume(Volume("capture", data=True))
     folders = (Mount("capture", capture), Mount("models", lowering.volume(Volume("models"))))
+    stepwise = _rollout(endpoint, lowering)
     targets: list[Target] = []
     versions: dict[str, str] = {}
+    services: dict[str, tuple[ServiceHandle, Source]] = {}
     for variant_name, variant in endpoint.variants.items():
         model = source(variant_name, variant, lowering)
-        service = _service(name, variant_name, endpoint, model, folders, lowering)
+        service = _service(name, variant_name, endpoint, model, folders, lowering, reload=stepwise is None)
         targets.append(Target(variant_name, service, "http", weight=variant.weight, shadow=variant.shadow))
         versions[variant_name] = model.version
-        served = lowering.resource(
-            "modelserver.deployment",
-            variant_name,
-            {
-                "url": service.urls["http"],
-                "model": model.model,
-                "version": model.version,
-                "start": endpoint.health.start,
-            },
-            after=(service.address,),
-            label=f"{variant_name} serving",
-        )
-        lowering.headline(variant_name, served.ref("version"))
-    route = lowering.route(_route(name, endpoint, targets))
+        if stepwise is None:
+            _served(variant_name, endpoint, service, model, (service.address,), lowering)
+        else:
+            services[variant_name] = (service, model)
+    route = lowering.route(_route(name, endpoint, targets, stepwise))
+    for variant_name, (service, model) in services.items():
+        # A version serves once its rollout is over: until then the one before it does.
+        _served(variant_name, endpoint, service, model, (service.address, route.address), lowering)
     lowering.share("variants", tuple(endpoint.variants))
+    if "prometheus" in lowering.capabilities:
+        lowering.share(SHARED, _watchable(endpoint, route, targets, lowering))
     outputs: dict[str, Any] = {"url": route.url}
     if endpoint.capture is not None:
         lowering.share("capture", capture)
@@ -85,7 +88,60 @@ def lower(endpoint: Endpoint, lowering: Lowering) -> Outputs:
     return outputs
 
 
-def _route(name: str, endpoint: Endpoint, targets: list[Target]) -> Route:
+def _watchable(endpoint: Endpoint, route: RouteHandle, targets: list[Target], lowering: Lowering) -> Serving:
+    """What a Prometheus is told, if a monitor brings one."""
+    limits = endpoint.rollout.rollback if endpoint.rollout is not None else None
+    rate = limits.error_rate if limits is not None else None
+    return Serving(
+        lowering.component,
+        route.metrics,
+        {target.name: target.service.instances[target.port] for target in targets},
+        ERROR_RATE if rate is None or opaque(rate) else rate,
+        endpoint.auth.token if endpoint.auth is not None else None,
+    )
+
+
+def _served(
+    variant: str,
+    endpoint: Endpoint,
+    service: ServiceHandle,
+    model: Source,
+    after: tuple[str, ...],
+    lowering: Lowering,
+) -> None:
+    """What waits until the version is in force, and tells which one is."""
+    served = lowering.resource(
+        "modelserver.deployment",
+        variant,
+        {
+            "url": service.urls["http"],
+            "model": model.model,
+            "version": model.version,
+            "start": endpoint.health.start,
+        },
+        after=after,
+        label=f"{variant} serving",
+    )
+    lowering.headline(variant, served.ref("version"))
+
+
+def _rollout(endpoint: Endpoint, lowering: Lowering) -> Rollout | None:
+    """How a new version takes over, where the runtime can do it step by step: beside the old one, in servers of its own. None:
+    each server takes it over by itself, in one step."""
+    wanted = endpoint.rollout
+    if wanted is None or "canary" not in lowering.capabilities:
+        return None
+    steps: Any = wanted.canary
+    limits = wanted.rollback
+    return Rollout(
+        steps if opaque(steps) else tuple(steps),
+        wanted.bake,
+        limits.error_rate if limits else None,
+        limits.latency if limits else None,
+    )
+
+
+def _route(name: str, endpoint: Endpoint, targets: list[Target], rollout: Rollout | None) -> Route:
     health = endpoint.health
     return Route(
         name,
@@ -100,11 +156,19 @@ def _route(name: str, endpoint: Endpoint, targets: list[Target]) -> Route:
         # A prediction asked twice changes nothing.
         repeat=True,
         metrics="/metrics",
+        rollout=rollout,
     )
 
 
 def _service(
-    name: str, variant: str, endpoint: Endpoint, model: Source, folders: tuple[Mount, ...], lowering: Lowering
+    name: str,
+    variant: str,
+    endpoint: Endpoint,
+    model: Source,
+    folders: tuple[Mount, ...],
+    lowering: Lowering,
+    *,
+    reload: bool,
 ) -> ServiceHandle:
     limits = _limits(endpoint)
     config = {
@@ -137,11 +201,12 @@ def _service(
             files=(
                 File("server.py", server_script()),
                 # Tokens are characters that JSON would escape unless told not to.
-                File("config.json", json.dumps(config, ensure_ascii=False, indent=2) + "\n", reload=True),
+                File("config.json", json.dumps(config, ensure_ascii=False, indent=2) + "\n", reload=reload),
             ),
             mounts=(*folders, *model.mounts),
             limits=limits,
             replicas=_replicas(endpoint, lowering),
+            behind=name,
         )
     )
 

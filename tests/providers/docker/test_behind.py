@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.providers.docker.lab import NOTHING, Lab
+from tests.providers.docker.test_rebuild import platform
 
 BULK = 12
 """Fewer calls than this for a plan without changes."""
@@ -227,3 +228,53 @@ def test_somebody_elses_container_is_refused_and_can_be_adopted(lab: Lab) -> Non
     assert (node.action, {change.path for change in node.changes}) == ("replace", {"init", "stop_timeout"})
     lab.mend()
     assert lab.id("a") != other
+
+
+@pytest.mark.parametrize(
+    ("type", "fields"),
+    [
+        ("docker.secret", {"image": "busybox", "value": "hunter2"}),
+        (
+            "docker.contents",
+            {"image": "python:3.11-slim", "volume": "${resource.v.id}", "path": "/v", "contents": "one"},
+        ),
+        ("docker.job", {"image": "busybox", "command": ["true"]}),
+    ],
+    ids=["secret", "contents", "job"],
+)
+def test_somebody_elses_container_has_the_name_of_what_is_kept_in_one(
+    lab: Lab, type: str, fields: dict[str, Any]
+) -> None:
+    (lab.folder / "one").mkdir()
+    (lab.folder / "one" / "a.txt").write_text("a")
+    other = lab.api.create_container("busybox", ["sleep", "600"], name=lab.called("x"))["Id"]
+    volume = {"type": "docker.volume", "name": lab.called("v"), "data": False}
+    lab.write({"v": volume, "x": {"type": type, "name": lab.called("x"), **fields}})
+    outcome = lab.apply()
+    assert outcome is not None
+    assert [told.detail for told in outcome.failed if "belongs to somebody else" in told.detail]
+    assert "--adopt resource.x" in outcome.failed[0].remedy
+    assert lab.api.inspect_container(other)["State"]["Status"] == "created", "it is left as it was"
+    lab.api.remove_container(other)
+    lab.mend()
+
+
+def test_everything_is_removed(lab: Lab) -> None:
+    """One of every type; of a job, a number and a pulled image the engine has nothing of ours."""
+    things = platform(lab)
+    lab.applied(things)
+    gone = lab.owned()
+    for name in gone["containers"]:
+        lab.api.remove_container(name, v=True, force=True)
+    for name in gone["networks"]:
+        lab.api.remove_network(name)
+    for name in lab.owned()["volumes"]:  # those of containers went with them
+        lab.api.remove_volume(name)
+    for name in gone["images"]:
+        lab.api.remove_image(name, force=True)
+    assert lab.owned() == NOTHING
+    actions = {node.address: node.action for node in lab.plan().shown()}
+    assert actions == {f"resource.{name}": "create" for name in things.keys() - {"job", "port", "pulled"}}
+    lab.mend()
+    again = lab.owned()
+    assert {sort: len(found) for sort, found in again.items()} == {sort: len(found) for sort, found in gone.items()}

@@ -158,7 +158,10 @@ def test_rows_of_one_view_that_are_gone_are_told(store: Store) -> None:
 
 def test_a_removed_redis_is_told_and_comes_back(store: Store) -> None:
     value = store.value()
-    store.api.remove_container(store.called("test-feature-store-fraud-online"), force=True, v=True)
+    mounts = store.api.inspect_container(store.called("test-feature-store-fraud-online"))["Mounts"]
+    # None is nameless: a removal without -v would leave it behind.
+    assert [mount["Name"] for mount in mounts] == [store.called("test-feature-store-fraud-online")]
+    store.api.remove_container(store.called("test-feature-store-fraud-online"), force=True)
     status, body = store.post("/get-online-features", {"features": [FEATURE], "entities": {"user_id": ["u002"]}})
     assert (status, body["detail"]) == (503, "the online store does not answer: run `mlinfra apply`")
     shown = store.shown()

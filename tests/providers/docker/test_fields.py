@@ -9,11 +9,12 @@ import pytest
 
 from mlinfra.engine.catalog import Catalog
 from mlinfra.sdk.fields import policies
+from mlinfra_docker import PROVIDER
 from tests.providers.docker.fields import CASES, UNTESTED, Case
 from tests.providers.docker.lab import NOTHING, Lab
 
-TYPES = ("docker.container", "docker.image", "docker.network", "docker.volume")
-"""The engine's own sorts of objects. Types that are made of these for workloads have tests of their own."""
+GATEWAYS = ("docker.server", "docker.route")
+"""Types that need a gateway and its servers around them: test_gateway_fields.py has them."""
 
 
 def named(value: Any, lab: Lab) -> Any:
@@ -29,6 +30,9 @@ def named(value: Any, lab: Lab) -> Any:
 
 def surroundings(case: Case, lab: Lab) -> dict[str, dict[str, Any]]:
     """What else the case needs."""
+    for folder in ("one", "two"):
+        (lab.folder / folder).mkdir(exist_ok=True)
+        (lab.folder / folder / "a.txt").write_text(folder)
     if case.type == "docker.image":
         (lab.folder / "img").mkdir(exist_ok=True)
         (lab.folder / "img" / "Dockerfile").write_text("FROM busybox\nARG A=1\nENV A=$A\n")
@@ -37,7 +41,26 @@ def surroundings(case: Case, lab: Lab) -> dict[str, dict[str, Any]]:
         found = {key: {"type": "docker.network", "name": lab.called(key)} for key in ("n1", "n2")}
     if case.field == "mounts":
         found = {"v": {"type": "docker.volume", "name": lab.called("v")}}
+    if case.type == "docker.contents":
+        found = {key: {"type": "docker.volume", "name": lab.called(key), "data": False} for key in ("v", "w")}
+        mounts = [{"source": "${resource.v.id}", "target": "/data"}]
+        found["user"] = lab.container("user", mounts=mounts)
+        lab.api.tag("python:3.11-slim", lab.called("python"), "1", force=True)
     return found
+
+
+BASES: dict[str, dict[str, Any]] = {
+    "docker.image": {"build": {"context": "img"}},
+    "docker.contents": {
+        "image": "python:3.11-slim",
+        "volume": "${resource.v.id}",
+        "path": "/data",
+        "contents": "one",
+    },
+    "docker.secret": {"image": "busybox"},
+    "docker.job": {"image": "busybox", "command": ["true"]},
+}
+"""What a resource of a type cannot be without."""
 
 
 def base(case: Case, lab: Lab) -> dict[str, Any]:
@@ -45,10 +68,7 @@ def base(case: Case, lab: Lab) -> dict[str, Any]:
     more = named(dict(case.base or {}), lab)
     if case.type == "docker.container":
         return lab.container("x", **more)
-    fields: dict[str, Any] = {"type": case.type, "name": lab.called("x"), **more}
-    if case.type == "docker.image":
-        fields["build"] = {"context": "img"}
-    return fields
+    return {"type": case.type, "name": lab.called("x"), **BASES.get(case.type, {}), **more}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -73,7 +93,7 @@ def test_a_field(case: Case, lab: Lab) -> None:
             return
         lab.mend()
     if case.behind is not None:
-        case.behind(lab)
+        case.behind(lab, "x")
         node = lab.node("resource.x")
         assert any(c.path.startswith(case.shown or case.field) and c.reason == "drift" for c in node.changes), (
             node.changes
@@ -91,7 +111,7 @@ def test_no_field_is_left_out() -> None:
     catalog = Catalog()
     every = {
         (name, field)
-        for name in TYPES
+        for name in PROVIDER.resources.keys() - set(GATEWAYS)
         for field, policy in policies(catalog.resource_type(name)).items()
         if not policy.computed
     }

@@ -19,7 +19,8 @@ SEED = int(os.environ.get("MLINFRA_KILL_SEED", "235849"))
 
 
 def blueprint(lab: Lab, version: int) -> dict[str, dict[str, Any]]:
-    """An image that is built, two networks, a volume, three containers: another ``version`` replaces all but the volume."""
+    """An image that is built, two networks, a volume, three containers and a server, to which one of them refers: another
+    ``version`` replaces all but the volume and a network, the server beside the one before."""
     folder = lab.folder / "img"
     folder.mkdir(parents=True, exist_ok=True)
     steps = f"ENV VERSION={version}\nRUN sleep 0.5; head -c 20000000 /dev/urandom > /data.bin\n"
@@ -39,7 +40,8 @@ def blueprint(lab: Lab, version: int) -> dict[str, dict[str, Any]]:
             mounts=[{"source": "${resource.data.id}", "target": "/data"}],
         ),
         "b": lab.container("b", networks=nets, files=files, secrets={"token": f"{version}"}, read_only=True),
-        "c": lab.container("c", environment={"VERSION": f"{version}"}),
+        "c": lab.container("c", environment={"SERVER": "${resource.server.id}"}),
+        "server": {**lab.container("server", networks=nets[1:], files=files), "type": "docker.server"},
     }
 
 
@@ -73,12 +75,13 @@ class CommandLine:
         process.communicate(timeout=60)
 
 
-def once_each(lab: Lab) -> None:
-    """No address has two objects; each object has an address of the blueprint."""
+def once_each(lab: Lab, *, finished: bool) -> None:
+    """No address has two objects; the server may have its successor beside it until a run is finished."""
     filters = {"label": f"mlinfra:blueprint={lab.name}"}
     found = [row["Labels"]["mlinfra:address"] for row in lab.api.containers(all=True, filters=filters)]
     found += [network["Labels"]["mlinfra:address"] for network in lab.api.networks(filters=filters)]
-    twice = [address for address, count in Counter(found).items() if count > 1]
+    most = {"resource.server": 1 if finished else 2}
+    twice = [address for address, count in Counter(found).items() if count > most.get(address, 1)]
     assert not twice
     named = [n["Name"] for n in lab.api.networks() if n["Name"].startswith(lab.name)]
     assert len(named) == len(set(named)), "two networks of one name"
@@ -87,17 +90,19 @@ def once_each(lab: Lab) -> None:
 def complete(lab: Lab, version: int) -> None:
     """All of the blueprint is there as it shall be, and nothing else of ours."""
     owned = lab.owned()
-    assert owned["containers"] == [lab.called(name) for name in "abc"]
+    server = lab.state().resources["resource.server"].fields["container"]
+    assert owned["containers"] == [*(lab.called(name) for name in "abc"), server]
+    assert f"SERVER={lab.id('server')}" in lab.inspect("c")["Config"]["Env"]
     assert owned["networks"] == [lab.called("back"), lab.called("front")]
     assert lab.called("data") in owned["volumes"]
     # An older image that a container still had when it was built anew goes with the next build, or in the end.
     tagged = [image for image in lab.api.images(name=lab.called("img")) if image["RepoTags"]]
     assert [image["Id"] for image in tagged] == [lab.state().resources["resource.img"].fields["id"]]
     assert tagged[0]["Id"] in owned["images"]
-    for name in "ab":
+    for name, nets in (("a", ["back", "front"]), ("b", ["back", "front"]), ("server", ["back"])):
         found = lab.inspect(name)
         assert found["State"]["Status"] == "running"
-        assert set(found["NetworkSettings"]["Networks"]) == {lab.called("front"), lab.called("back")}
+        assert set(found["NetworkSettings"]["Networks"]) == {lab.called(net) for net in nets}
         made = lab.api.exec_create(found["Id"], ["cat", "/etc/app/version"])
         assert lab.api.exec_start(made["Id"]) == f"{version}\n".encode()
 
@@ -121,11 +126,11 @@ def test_killed_at_random_moments(lab: Lab) -> None:
             version += 1
         lab.write(blueprint(lab, version))
         line.kill_after(verb, chance.uniform(0.2, takes[doing]))
-        once_each(lab)
+        once_each(lab, finished=False)
         # Whoever comes next may carry on, or want the opposite.
         there = chance.random() < (0.8 if verb == "apply" else 0.3)
         line.run("apply" if there else "destroy")
-        once_each(lab)
+        once_each(lab, finished=True)
         if there:
             complete(lab, version)
             assert lab.plan().empty, where

@@ -9,9 +9,15 @@ from mlinfra.engine.interrupt import Interrupt
 from mlinfra.engine.rebuild import Rebuilt, rebuild
 from mlinfra.engine.running import run_job
 from mlinfra_docker import PROVIDER
+from mlinfra_docker.control import placed
+from mlinfra_docker.haproxy import CONFIG
+from mlinfra_docker.route import waiting
 from tests.providers.docker.lab import NOTHING, Lab
 
-ON_NO_ENGINE = {"docker.host_port": "a number; the container that publishes it tells it"}
+ON_NO_ENGINE = {
+    "docker.host_port": "a number; the container that publishes it tells it",
+    "docker.route": "a file in its gateway",
+}
 """Types of which nothing on an engine carries labels, and how they are found."""
 
 
@@ -52,6 +58,22 @@ def platform(lab: Lab) -> dict[str, dict[str, Any]]:
             memory="32Mi",
         ),
         "worker": lab.container("worker", networks=net, read_only=True, files={"/etc/app/conf": "y\n"}),
+        "server": {**lab.container("server", networks=net), "type": "docker.server"},
+        "gate": lab.container(
+            "gate",
+            image="haproxy:2.6",
+            command=["haproxy", "-W", "-db", "-f", CONFIG],
+            files=placed(waiting(8080)),
+            networks=net,
+        ),
+        "route": {
+            "type": "docker.route",
+            "name": "${resource.gate.name}",
+            "gateway": "${resource.gate.id}",
+            "port": 8080,
+            "targets": [{"name": "a", "port": 80}],
+            "servers": {"a": ["${resource.server.id}"]},
+        },
         "job": {"type": "docker.job", "name": lab.called("job"), "image": "busybox", "command": ["true"]},
     }
 
@@ -79,6 +101,7 @@ def test_every_type_comes_back_and_destroy_leaves_nothing(lab: Lab) -> None:
     by_name = {row.type for row in made.rows if row.how == "name"}
     assert by_name == {*ON_NO_ENGINE, "docker.image"}  # one that was pulled is nobody's, so it has no labels
     assert {row.address: row.assumed for row in made.rows if row.type == "docker.container"} == {
+        "resource.gate": ("files",),
         "resource.web": ("files", "secrets"),
         "resource.worker": ("files",),
     }
@@ -98,12 +121,32 @@ def test_what_left_the_blueprint_meanwhile_goes_in_one_apply(lab: Lab) -> None:
     lab.write({"pulled": {"type": "docker.image", "name": "busybox"}})
     made = rebuilt(lab)
     left = {row.address for row in made.rows if row.role == "left"}
-    assert left == {f"resource.{name}" for name in platform(lab)} - {"resource.pulled", "resource.port"}
+    assert left == {f"resource.{name}" for name in platform(lab)} - {
+        "resource.pulled",
+        "resource.port",
+        "resource.route",
+    }
     # Whether what is in a volume can be made again stood in the blueprint only, so it is asked for.
     outcome = lab.apply(allow=("resource.data",))
     assert outcome is not None
     assert outcome.succeeded, outcome.failed
     assert lab.plan().empty
+    assert lab.owned() == NOTHING
+
+
+def test_servers_of_a_lost_state_that_is_not_rebuilt_go_when_others_have_taken_over(lab: Lab) -> None:
+    things = {name: fields for name, fields in platform(lab).items() if name in ("net", "server", "gate", "route")}
+    lab.applied(things)
+    before, old = lab.owned(), lab.state().resources["resource.server"].id
+    for path in (lab.folder / ".mlinfra" / "test").glob("state.db*"):
+        path.unlink()
+    lab.applied(things)
+    new = lab.state().resources["resource.server"].id
+    assert new != old
+    assert len(lab.owned()["containers"]) == len(before["containers"])
+    outcome = lab.apply(destroy=True)
+    assert outcome is not None
+    assert outcome.succeeded, outcome.failed
     assert lab.owned() == NOTHING
 
 

@@ -13,8 +13,7 @@ from mlinfra.sdk.diagnostics import DiagnosticError
 from mlinfra.sdk.lowering import Lowering
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.refs import expression, ref, references, slot
-from mlinfra.sdk.workload import HealthCheck, Job, Limits, Mount, Port, Route, Software, Target, Volume
-from mlinfra_docker.haproxy import Backend, configuration
+from mlinfra.sdk.workload import Job, Limits, Mount, Port, Rollout, Route, Software, Target, Volume
 from mlinfra_docker.naming import LABEL, Names, alias
 from mlinfra_docker.software import recipe
 from tests.providers.docker.runtime_lab import PYTHON, Recipe, RuntimeLab, server
@@ -168,22 +167,30 @@ def test_one_network_belongs_to_no_component(tmp_path: Path) -> None:
     ]
 
 
-def test_shadows_are_told(tmp_path: Path) -> None:
+def test_a_route_is_a_gateway_and_what_it_is_told(tmp_path: Path) -> None:
     def made(lowering: Lowering) -> Mapping[str, Any]:
-        champion, shadow = (lowering.service(server(name)) for name in ("a", "b"))
+        champion, shadow = (lowering.service(server(name, behind="x", replicas=2)) for name in ("a", "b"))
         targets = (Target("a", champion, "http"), Target("b", shadow, "http", shadow=True))
-        lowering.route(Route("x", targets, Port(8080)))
-        return {}
+        url = lowering.route(Route("x", targets, Port(8080), rollout=Rollout((10, 100), 60.0, 0.1))).url
+        lowering.service(server("caller", env={"URL": url}))
+        return {"url": url}
 
     lab = RuntimeLab(tmp_path, "shop", api=None, recipe=made)  # type: ignore[arg-type] - no engine is asked
     lab.write({}, storage={"x": {}})
     with lab.open() as workspace:
         notes, resources = workspace.desire.notes, workspace.desire.resources
-    assert [note.text for note in notes] == ["not on docker: variants.shadow (no copies are sent to b)"]
-    text = resources["storage.x/container.gateway"].fields["live_files"]["/usr/local/etc/haproxy/haproxy.cfg"][
-        "content"
-    ]
-    assert [line.split()[1] for line in text.splitlines() if line.strip().startswith("server ")] == ["a"]
+    assert notes == []
+    route, one = resources["storage.x/route.x"].fields, resources["storage.x/server.a"].fields
+    assert route["servers"]["a"] == [ref("storage.x/server.a", "id"), ref("storage.x/server.a.2", "id")]
+    assert route["rollout"] == {"steps": [10, 100], "bake": 60.0, "error_rate": 0.1, "latency": None}
+    assert [(target["name"], target["shadow"]) for target in route["targets"]] == [("a", False), ("b", True)]
+    assert route["name"] == resources["storage.x/container.gateway"].fields["name"]
+    assert one["networks"][0]["aliases"] == ["storage-x-a", "storage-x-a-1"]
+    # An old and a new one run side by side, so neither can have a number that is given.
+    assert one["ports"] == {"8000/tcp": {"host_ip": "127.0.0.1"}}
+    caller = resources["storage.x/container.caller"]
+    assert caller.fields["environment"] == {"URL": "http://storage-x-gateway:8080"}
+    assert "storage.x/route.x" in caller.needs
 
 
 @pytest.mark.parametrize(
@@ -200,15 +207,3 @@ def test_names_are_names_of_hosts() -> None:
     place = Place("shop", "ci", Path("/b"), Path("/b/.mlinfra/ci"), {"images": {"redis:7": "mirror/redis:7"}})
     assert Names(place).object("storage.lake") == "shop-ci-storage-lake"
     assert (Names(place).image("redis:7"), Names(place).image("redis:6")) == ("mirror/redis:7", "redis:6")
-
-
-def weights(*backends: Backend) -> dict[str, int]:
-    text = configuration(backends, port=8080, health=HealthCheck(), sticky=None, timeout=1.0, hold=1.0, repeat=False)
-    servers = [line.split() for line in text.splitlines() if line.startswith("    server ")]
-    return {words[1]: int(words[4]) for words in servers}
-
-
-def test_weights_are_those_of_targets_whatever_their_replicas() -> None:
-    assert weights(Backend("a", 90, ("a",), 1), Backend("b", 10, ("b1", "b2"), 1)) == {"a": 256, "b-1": 14, "b-2": 14}
-    assert weights(Backend("a", 0, ("a",), 1), Backend("b", 1, ("b",), 1)) == {"a": 0, "b": 256}
-    assert weights(Backend("a", 10_000, ("a",), 1), Backend("b", 1, ("b",), 1)) == {"a": 256, "b": 1}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mlinfra.blueprint.expressions import evaluate
 from mlinfra.kinds.monitor import Monitor
 from mlinfra.sdk.diagnostics import DiagnosticError
 from mlinfra.sdk.provider import Place
@@ -15,6 +16,7 @@ from mlinfra.sdk.refs import fill, ref, resolve, slot
 from mlinfra.sdk.workload import JobHandle, Service, ServiceHandle, Volume, VolumeHandle
 from mlinfra_tools.evidently import recipe
 from mlinfra_tools.evidently.monitor.config import parse
+from mlinfra_tools.prometheus.watched import COMMON, SHARED
 
 LAKE = ref("storage.lake/folder.folder", "url")
 JOB = JobHandle("training.fraud/job.train", ("/run",))
@@ -33,6 +35,8 @@ class Collected:
     services: list[Service] = field(default_factory=list)
     checks: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
+    offered: dict[str, Any] = field(default_factory=dict)
+    common: list[str] = field(default_factory=list)
 
     def volume(self, volume: Volume) -> VolumeHandle:
         self.volumes[volume.name] = volume
@@ -51,6 +55,12 @@ class Collected:
         }
         return offered.get((component, name))
 
+    def share(self, name: str, handle: Any) -> None:
+        self.offered[name] = handle
+
+    def once(self, recipe: str) -> None:
+        self.common.append(recipe)
+
     def check(self, name: str, function: str, **arguments: Any) -> None:
         self.checks.append((name, function, arguments))
 
@@ -64,7 +74,7 @@ def lowered(lowering: Collected | None = None, **changed: Any) -> tuple[Collecte
     told = {"of": "endpoint.fraud", "reference": f"{LAKE}/reference.parquet", "every": "1h", **changed}
     monitor = Monitor.model_validate({key: value for key, value in told.items() if value is not None})
     outputs = recipe.lower(monitor, collected)  # type: ignore[arg-type]  # what the recipe uses of a lowering
-    assert set(outputs) == set(Monitor.outputs)
+    assert set(outputs) == set(Monitor.outputs) - {"prometheus"}  # which the recipe of that tells
     (service,) = collected.services
     (file,) = (file for file in service.files if file.name == "config.json")
     assert file.reload
@@ -178,3 +188,12 @@ def test_a_path_of_this_machine_is_out_of_reach_of_a_container() -> None:
 def test_a_variant_that_the_endpoint_does_not_have_is_refused() -> None:
     with pytest.raises(DiagnosticError, match='Did you mean "champion"'):
         lowered(variants=["champoin"])
+
+
+def test_a_prometheus_of_the_environment_watches_it_where_the_runtime_has_one() -> None:
+    assert lowered()[0].common == []
+    found = lowered(Collected(capabilities=frozenset({"prometheus"})), notify={"webhook": "https://hooks.example"})[0]
+    assert found.common == [COMMON]
+    told = found.offered[SHARED]
+    assert (told.component, told.of, told.webhook) == ("monitor.drift", "endpoint.fraud", "https://hooks.example")
+    assert resolve(told.place, lambda reference: "http://drift:8090", evaluate) == "drift:8090"

@@ -96,6 +96,24 @@ def test_an_interval_and_a_restart_that_missed_some(world: World) -> None:
     assert not world.watch().tick()  # a restart is no reason to look
 
 
+def test_when_the_next_look_is_due_is_a_metric(world: World) -> None:
+    name = "mlinfra_monitor_next_run_timestamp_seconds"
+
+    def due(watch: Watch) -> list[float]:
+        lines = telling.metrics(watch.view()).splitlines()
+        return [float(line.rpartition(" ")[2]) - START.timestamp() for line in lines if line.startswith(name)]
+
+    watch = world.watch()
+    assert due(watch) == [0.0]
+    watch.tick()
+    assert due(watch) == [3600.0]
+    world.now += timedelta(hours=3)
+    assert due(watch) == [3600.0]  # it is late
+    world.configure(every=None, cron="0 0 30 2 *")
+    watch = world.watch()
+    assert due(watch) == []  # a day that never comes
+
+
 def test_a_clock_that_was_set_back_does_not_stop_it(world: World) -> None:
     watch = world.watch()
     watch.tick()

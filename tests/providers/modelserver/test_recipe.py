@@ -18,6 +18,7 @@ from mlinfra.sdk.workload import (
     HealthCheck,
     Limits,
     Port,
+    Rollout,
     Route,
     RouteHandle,
     Service,
@@ -47,6 +48,7 @@ class Collected:
     checks: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     linked: dict[str, list[Any]] = field(default_factory=dict)
     resources: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
     root: Path = Path("/b")
 
     @property
@@ -55,6 +57,7 @@ class Collected:
 
     def resource(self, type: str, name: str, fields: Any, *, after: Any = (), label: str = "") -> Handle:
         self.resources[f"{type}.{name}"] = dict(fields)
+        self.after[name] = after
         return Handle(f"{self.component}/{type.rpartition('.')[2]}.{name}")
 
     def outputs(self, component: str) -> Any:
@@ -297,3 +300,19 @@ def test_what_the_runtime_cannot_do_is_said_by_what_it_offers() -> None:
     assert set(lowered(resources={"instance": "ml.m5.large"}).notes) == {"resources.instance"}
     # What is the default, or is so anyway, needs no word.
     assert not lowered(scale={"replicas": 1}, rollout={"canary": [100]}, resources={}).notes
+
+
+def test_a_rollout_takes_servers_of_its_own_and_a_version_serves_when_it_is_over() -> None:
+    rollout = {"canary": [10, 100], "bake": "1m", "rollback": {"error_rate": 0.1, "latency": "250ms"}}
+    stepwise = lowered(Collected(frozenset({"canary"})), rollout=rollout)
+    assert stepwise.routes[0].rollout == Rollout((10, 100), 60.0, 0.1, 0.25)
+    assert not stepwise.notes
+    for name, service in stepwise.services.items():
+        assert {file.name for file in service.files if file.reload} == set()
+        assert stepwise.after[name] == (name, "fraud")
+    # Without one, or without a runtime that can, each server takes a new version over by itself.
+    for at_once in (lowered(Collected(frozenset({"canary"}))), lowered(rollout=rollout)):
+        assert at_once.routes[0].rollout is None
+        for name, service in at_once.services.items():
+            assert {file.name for file in service.files if file.reload} == {"config.json"}
+            assert at_once.after[name] == (name,)

@@ -86,6 +86,9 @@ def _lines(view: View) -> Iterator[str]:
     yield from _metric("then_starts_total", "counter", "Starts of the training.", [(place, view.then_starts)])
     notices = [({**place, "outcome": word}, view.notices.get(word, 0)) for word in ("sent", "failed")]
     yield from _metric("notices_total", "counter", "Requests to the webhook by outcome.", notices)
+    if view.due is not None:
+        due = view.due.timestamp()
+        yield from _metric("next_run_timestamp_seconds", "gauge", "When the next look is due.", [(place, due)])
     broken = bool(view.config_problem)
     yield from _metric("config_problem", "gauge", "1 if a changed configuration is not taken over.", [(place, broken)])
     if not view.runs:

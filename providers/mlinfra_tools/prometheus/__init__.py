@@ -1,0 +1,1 @@
+"""Prometheus and Alertmanager, as one pair of services for all monitors of an environment."""
