@@ -21,7 +21,10 @@ from docker import APIClient
 from docker.errors import DockerException, NotFound
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart"
-IMAGES = ("python:3.11-slim", "haproxy:2.6", "postgres:16", "redis:7")
+IMAGES = (
+    *("python:3.11-slim", "haproxy:2.6", "postgres:16", "redis:7"),
+    *("prom/prometheus:v2.42.0", "prom/alertmanager:v0.25.0"),
+)
 LONGEST = 2400
 """Seconds that a command may take: the first apply builds five images, and the machine may be busy."""
 
@@ -136,6 +139,7 @@ def test_it_works_and_there_is_nothing_left_to_do(platform: Platform) -> None:
         "feature_store.fraud": True,
         "endpoint.fraud": True,
         "monitor.drift": True,
+        "environment": True,
     }
 
 
@@ -147,6 +151,14 @@ def test_the_demo_runs_as_on_a_laptop(platform: Platform, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert "look like fraud" in done.stdout
     assert "monitor     ok: 0 of 4 columns drifted" in done.stdout
+
+
+def test_no_container_has_a_volume_without_a_name(platform: Platform) -> None:
+    """Somebody who removes a container by hand leaves such a volume behind, and nobody knows whose it is."""
+    rows = platform.api.containers(all=True, filters={"label": f"mlinfra:blueprint={platform.name}"})
+    mounts = [mount for row in rows for mount in row["Mounts"] if mount["Type"] == "volume"]
+    assert {mount["Destination"] for mount in mounts} >= {"/data", "/var/lib/postgresql/data"}
+    assert [mount for mount in mounts if not mount["Name"].startswith(platform.name)] == []
 
 
 def test_nothing_is_published_to_other_machines(platform: Platform) -> None:
@@ -163,7 +175,9 @@ def test_nothing_is_published_to_other_machines(platform: Platform) -> None:
 def test_containers_that_were_removed_and_stopped_come_back_with_their_urls(platform: Platform) -> None:
     before = platform.well("output", "--json")
     platform.api.remove_container(platform.container("feature-store-fraud-server"), force=True)
-    platform.api.stop(platform.container("endpoint-fraud-champion"))
+    labels = {"label": [f"mlinfra:blueprint={platform.name}", "mlinfra:address=endpoint.fraud/server.champion"]}
+    (server,) = platform.api.containers(filters=labels)
+    platform.api.stop(server["Id"])
     changes = platform.changes()
     assert changes["feature_store.fraud/container.server"] == "create"
     assert changes["endpoint.fraud/server.champion"] == "update"
