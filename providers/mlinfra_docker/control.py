@@ -139,7 +139,8 @@ def counts(client: DockerClient, name: str, text: str) -> Mapping[str, Count] | 
     found: dict[str, Count] = {}
     for row in csv.DictReader(io.StringIO(f"pxname,{table}")):
         requests, slow = (int(number) for number in traffic.get(row["svname"], ("0", "0")))
-        unanswered = int(row["econ"] or 0) + int(row["eresp"] or 0)
+        # What was sent to another server instead is counted as sent again, and nowhere else.
+        unanswered = sum(int(row[column] or 0) for column in ("econ", "eresp", "wretr"))
         failed = int(row["hrsp_5xx"] or 0) + unanswered
         down = row["status"].startswith("DOWN")
         found[row["svname"]] = Count(requests + unanswered, failed, slow, down)

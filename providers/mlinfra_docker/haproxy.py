@@ -114,7 +114,7 @@ def _words(text: str) -> list[str]:
 
 def _lines(traffic: Traffic, settings: Settings) -> list[str]:
     shares = traffic.shares()
-    rest = [*_defaults(settings), *_requests(traffic, shares, settings), *_targets(shares, settings)]
+    rest = [*_defaults(settings), *_requests(traffic, shares, settings), *_targets(traffic, shares, settings)]
     rest += _waiting(shares, settings)
     rest += _copies(traffic)
     rest += ["frontend metrics", f"    bind :{METRICS}", "    http-request use-service lua.own_metrics", ""]
@@ -211,7 +211,7 @@ def _unless(able: Sequence[Share]) -> str:
     return "!able" if able else "TRUE"
 
 
-def _targets(shares: Sequence[Share], settings: Settings) -> Iterator[str]:
+def _targets(traffic: Traffic, shares: Sequence[Share], settings: Settings) -> Iterator[str]:
     health = settings.health
     yield "backend targets"
     if settings.sticky is None:
@@ -220,7 +220,11 @@ def _targets(shares: Sequence[Share], settings: Settings) -> Iterator[str]:
         yield f"    balance hdr({settings.sticky})"
         yield "    hash-type consistent"
     if settings.repeat:
-        yield "    retry-on conn-failure empty-response junk-response 503"
+        # While a new version is tried its errors are counted, and the callers get the answer of another server.
+        tried = " 500" if traffic.canary else ""
+        yield f"    retry-on conn-failure empty-response junk-response 503{tried}"
+        # Only a request that is there as a whole can be sent again.
+        yield "    option http-buffer-request"
         # Each caller's connection has one of its own to the server: a dead server would use up all tries by those it left.
         yield "    http-reuse never"
     else:

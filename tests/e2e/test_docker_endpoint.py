@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -269,19 +268,18 @@ def test_a_bad_version_is_rolled_back_by_itself(shop: Shop) -> None:
             said = shop.run("apply", "--auto-approve", code=1)
             assert "rolled back at 20 %" in said
             assert why in said
-            answered = Counter(asked.every), asked.failed.total()
             asked.during(f"after {word}", ("a", "one"))
             # The old one serves on, the new one stands idle, and the plan says that it is still to take over.
             assert ("a", old) in shop.standing()
             assert len(shop.standing()) >= 3
             assert any("other containers answer" in line for line in shop.plan()), shop.plan()
-            # Only the canary's share was ever in danger.
-            assert answered[1] < 0.5 * answered[0].total()
         shop.model("a", "one")
         shop.write({"a": 100, "b": 0}, **canary("2s"))
         shop.apply()
         asked.during("mended", ("a", "one"))
     assert len(shop.standing()) == 2
+    # What the broken version could not answer the old one has answered.
+    assert not asked.failed
 
 
 def test_an_apply_that_is_cut_off_in_a_bake_leaves_a_mixture_and_the_next_goes_on(shop: Shop) -> None:
