@@ -40,7 +40,7 @@ def recorded(lab: Lab) -> dict[str, tuple[str, str]]:
 def test_every_type_is_found_or_says_why_not() -> None:
     tables: list[Any] = [TAGGED, LISTED, OF_OTHERS, UNTAGGED]
     told = [name for table in tables for name in table]
-    assert sorted(told) == sorted(PROVIDER.resources)
+    assert sorted([*told, "aws.cloudcontrol"]) == sorted(PROVIDER.resources)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
@@ -165,7 +165,9 @@ def test_the_runs_of_a_job_are_its_past_and_no_resources(lab: Lab) -> None:
         (f"secretsmanager:{REGION}:{ACCOUNT}:secret:a/b-c-AbCdEf", ("aws.secretsmanager_secret", "a/b-c")),
         (f"sagemaker:{REGION}:{ACCOUNT}:endpoint-config/a", ("aws.sagemaker_endpoint_configuration", "a")),
         (f"sagemaker:{REGION}:{ACCOUNT}:model-package-group/a", ("aws.sagemaker_model_package_group", "a")),
-        (f"ec2:{REGION}:{ACCOUNT}:vpc/vpc-1", ("", f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1")),
+        (f"ec2:{REGION}:{ACCOUNT}:vpc/vpc-1", ("aws.vpc", "vpc-1")),
+        (f"states:{REGION}:{ACCOUNT}:stateMachine:retrain", ("aws.sfn_state_machine", "retrain")),
+        (f"sqs:{REGION}:{ACCOUNT}:jobs", ("", f"arn:aws:sqs:{REGION}:{ACCOUNT}:jobs")),
     ],
 )
 def test_an_arn_tells_type_and_id(rest: str, told: tuple[str, str]) -> None:
