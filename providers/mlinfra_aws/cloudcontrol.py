@@ -167,17 +167,32 @@ class CloudControl(Answering, Tagged):
         """The one among all of its type whose tags say that it is this one."""
         if not found.tags:
             return None
-        mine = (one for one, tags in self.listed(client, self.type_name) if ours(tags, op.owner))
+        listed = self.listed(client, self.type_name, self.desired_state)
+        mine = (one for one, tags in listed if ours(tags, op.owner))
         return next(mine, None)
 
     @classmethod
-    def listed(cls, client: AwsClient, name: str) -> Iterator[tuple[str, Mapping[str, str]]]:
-        """The identifiers and tags of all objects of a type. Lists mostly do not tell tags."""
+    def listed(
+        cls, client: AwsClient, name: str, inside: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """The identifiers and tags of all objects of a type. Lists mostly do not tell tags. Of some types only those within
+        something else are listed, a cluster say: ``inside`` are properties that tell it."""
         found = _schema(client, name)
-        for one in client.pages("cloudcontrol", "ListResources", "ResourceDescriptions", TypeName=name):
+        for one in cls._descriptions(client, name, inside):
             live = cls._properties(client, name, one["Identifier"])
             if live is not None:
                 yield str(one["Identifier"]), _tags(found, live.get(found.tags))
+
+    @classmethod
+    def _descriptions(cls, client: AwsClient, name: str, inside: Mapping[str, Any] | None) -> list[Any]:
+        asked: dict[str, Any] = {"TypeName": name}
+        try:
+            return list(client.pages("cloudcontrol", "ListResources", "ResourceDescriptions", **asked))
+        except AwsError as error:
+            if not inside or error.code != "InvalidRequestException":
+                raise
+            asked["ResourceModel"] = json.dumps(inside)
+            return list(client.pages("cloudcontrol", "ListResources", "ResourceDescriptions", **asked))
 
     def held(self, client: AwsClient, id: str, live: Mapping[str, Any], op: Operation) -> bool:
         return _as(client, self.type_name).held(self, client, id, live, op)
