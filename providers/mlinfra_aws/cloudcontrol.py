@@ -7,7 +7,7 @@ properties may be, and which of them are fixed, its schema says (`cloudformation
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any, ClassVar, Final
 
@@ -28,6 +28,10 @@ from mlinfra_aws.tags import ours, pairs, set_and_removed, shown, unpaired
 
 EXISTS: Final = ("AlreadyExistsException", "AlreadyExists")
 """What Cloud Control says of a name that is taken: at once, or as the end of a request."""
+KIND: Final = "mlinfra:type"
+"""The tag that says what an object is: by its ARN it may look like one of a type that mlinfra has itself."""
+MOST: Final = 46
+"""How many tags a user can give: one fewer than of other objects."""
 STORES: Final = frozenset(
     {
         "Backup", "Cassandra", "CodeArtifact", "CodeCommit", "Cognito", "DocDB", "DocDBElastic", "DSQL", "DynamoDB", "EC2", "ECR",
@@ -85,6 +89,8 @@ class CloudControl(Answering, Tagged):
         wrong = problems(found, state) if fields["schema_check"] else []
         if fields["tags"] and not found.tags:
             wrong.append("objects of this type carry no tags")
+        if len(fields["tags"]) > MOST:
+            wrong.append(f"{len(fields['tags'])} tags are too many: {MOST} are allowed")
         if wrong:
             raise ProviderError(
                 f"the desired_state of {name} is refused: {'; '.join(wrong)}",
@@ -158,14 +164,35 @@ class CloudControl(Answering, Tagged):
         return self._listed(client, op, found)
 
     def _listed(self, client: AwsClient, op: Operation, found: Schema) -> str | None:
-        """The one among all of its type whose tags say that it is this one. Lists mostly do not tell tags."""
+        """The one among all of its type whose tags say that it is this one."""
         if not found.tags:
             return None
-        for one in client.pages("cloudcontrol", "ListResources", "ResourceDescriptions", TypeName=self.type_name):
-            live = self._properties(client, self.type_name, one["Identifier"])
-            if live is not None and op.owner.items() <= _tags(found, live.get(found.tags)).items():
-                return str(one["Identifier"])
-        return None
+        listed = self.listed(client, self.type_name, self.desired_state)
+        mine = (one for one, tags in listed if ours(tags, op.owner))
+        return next(mine, None)
+
+    @classmethod
+    def listed(
+        cls, client: AwsClient, name: str, inside: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[str, Mapping[str, str]]]:
+        """The identifiers and tags of all objects of a type. Lists mostly do not tell tags. Of some types only those within
+        something else are listed, a cluster say: ``inside`` are properties that tell it."""
+        found = _schema(client, name)
+        for one in cls._descriptions(client, name, inside):
+            live = cls._properties(client, name, one["Identifier"])
+            if live is not None:
+                yield str(one["Identifier"]), _tags(found, live.get(found.tags))
+
+    @classmethod
+    def _descriptions(cls, client: AwsClient, name: str, inside: Mapping[str, Any] | None) -> list[Any]:
+        asked: dict[str, Any] = {"TypeName": name}
+        try:
+            return list(client.pages("cloudcontrol", "ListResources", "ResourceDescriptions", **asked))
+        except AwsError as error:
+            if not inside or error.code != "InvalidRequestException":
+                raise
+            asked["ResourceModel"] = json.dumps(inside)
+            return list(client.pages("cloudcontrol", "ListResources", "ResourceDescriptions", **asked))
 
     def held(self, client: AwsClient, id: str, live: Mapping[str, Any], op: Operation) -> bool:
         return _as(client, self.type_name).held(self, client, id, live, op)
@@ -197,11 +224,14 @@ class CloudControl(Answering, Tagged):
         requests = Requests(client, op, self.type_name)
         return Created(requests.begun("CreateResource", op.token, named=named, DesiredState=json.dumps(state)))
 
+    def owned(self, op: Operation) -> dict[str, str]:
+        return {**super().owned(op), KIND: self.type_name}
+
     def _converged(self, client: AwsClient, known: Known, op: Operation) -> Created:
         found = _schema(client, self.type_name)
         tags = self.all_tags(client, known.id, known.fields)
         if found.tags and not ours(tags, op.owner):
-            self._write(client, op, known.id, found, [], {**tags, **op.owner})
+            self._write(client, op, known.id, found, [], {**tags, **op.owner, KIND: self.type_name})
         there = {**known.fields, "tags": shown(tags)} if found.tags else known.fields
         return AwsResource._converged(self, client, Known(known.address, known.id, there), op)
 

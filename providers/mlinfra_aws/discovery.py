@@ -3,7 +3,7 @@ Reads only.
 
 `TAGGED` tells a resource type and its id from an ARN, `LISTED` how a service lists its objects with their tags, `OF_OTHERS` which
 objects are ours because what they are of is, `UNTAGGED` why objects of a type cannot be found so. Each type of the provider
-stands in one of the four.
+stands in one of the four, but for the generic one: a tag says of its objects what they are, whoever lists them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from mlinfra.sdk.discovery import Found, Scope
 from mlinfra_aws.client import AwsClient
+from mlinfra_aws.cloudcontrol import KIND, CloudControl
+from mlinfra_aws.discovery_lists import endpoints, generic, of_batch, policies, rules, targets
 from mlinfra_aws.errors import AwsError
 from mlinfra_aws.tags import ECR, unpaired
 
@@ -38,11 +40,31 @@ TAGGED: Final[Mapping[str, tuple[str, str]]] = {
     "aws.sagemaker_data_quality_job_definition": ("sagemaker", "data-quality-job-definition/"),
     "aws.sagemaker_monitoring_schedule": ("sagemaker", "monitoring-schedule/"),
     "aws.sagemaker_mlflow_tracking_server": ("sagemaker", "mlflow-tracking-server/"),
+    "aws.sagemaker_notebook_instance": ("sagemaker", "notebook-instance/"),
+    "aws.sagemaker_domain": ("sagemaker", "domain/"),
+    "aws.cloudwatch_metric_alarm": ("cloudwatch", "alarm:"),
+    "aws.sfn_state_machine": ("states", "stateMachine:"),
+    "aws.vpc": ("ec2", "vpc/"),
+    "aws.subnet": ("ec2", "subnet/"),
+    "aws.security_group": ("ec2", "security-group/"),
 }
 """Type → the service in its ARNs, and what comes before the id in them."""
+BESIDES: Final[Mapping[str, tuple[str, str]]] = {
+    "aws.iam_role": ("iam", "role/"),
+    "aws.ecr_repository": ("ecr", "repository/"),
+    "aws.cloudwatch_event_rule": ("events", "rule/"),
+    "aws.vpc_endpoint": ("ec2", "vpc-endpoint/"),
+    "aws.appautoscaling_target": ("application-autoscaling", "scalable-target/"),
+    "aws.batch_compute_environment": ("batch", "compute-environment/"),
+    "aws.batch_job_queue": ("batch", "job-queue/"),
+    "aws.batch_job_definition": ("batch", "job-definition/"),
+}
+"""The same of what is `LISTED`. Of some of it the tagging API tells in some accounts and in others not: its own list counts."""
 UNTAGGED: Final[Mapping[str, str]] = {
     "aws.scheduler_schedule": "schedules carry no tags, only groups of them do",
     "aws.s3_objects": "files carry no tags of ours; the next apply puts them again, which changes nothing",
+    "aws.s3_object": "files carry no tags of ours",
+    "aws.cloudwatch_dashboard": "dashboards carry no tags",
     "aws.sagemaker_model_alias": "an alias is a mark on a version of a model, and goes with it",
 }
 """Type → why no tag tells of it. If the blueprint has it, it is found by its name, files excepted."""
@@ -55,12 +77,9 @@ _RUN_ROOM: Final = 52
 
 def discover(client: AwsClient, scope: Scope) -> Iterator[Found]:
     """The objects of an environment, all services."""
-    found = list(_tagged(client, scope))
-    held = {(one.type, one.id) for one in found}
-    for type_name, listed in LISTED.items():
-        for object_id, tags in listed(client):
-            if scope.mine(tags) and (type_name, object_id) not in held:
-                found.append(Found(type_name, object_id, tags["mlinfra:address"]))
+    told = [*_tagged(client, scope), *_listed(client, scope)]
+    found = [one for one in told if one.type != CloudControl.type]
+    found += generic(client, scope, [one for one in told if one.type == CloudControl.type])
     for of_ours in OF_OTHERS.values():
         found += of_ours(client, scope, found)
     runs = _runs(found)
@@ -77,10 +96,29 @@ def _tagged(client: AwsClient, scope: Scope) -> Iterator[Found]:
         if not scope.mine(tags):
             continue
         address = tags["mlinfra:address"]
+        if KIND in tags:
+            yield _generic(item["ResourceARN"], tags)
+            continue
         type_name, object_id = parsed(item["ResourceARN"])
+        if type_name in LISTED:
+            continue
         if type_name == "aws.ssm_parameter":
             object_id = _parameter(client, object_id)
         yield Found(type_name, _spelt(object_id, address, scope), address)
+
+
+def _listed(client: AwsClient, scope: Scope) -> Iterator[Found]:
+    for type_name, listed in LISTED.items():
+        for object_id, tags in listed(client):
+            if scope.mine(tags):
+                yield (
+                    _generic(object_id, tags) if KIND in tags else Found(type_name, object_id, tags["mlinfra:address"])
+                )
+
+
+def _generic(told: str, tags: Mapping[str, str]) -> Found:
+    """One of Cloud Control, by what it is told as: that is not what Cloud Control calls it."""
+    return Found(CloudControl.type, told, tags["mlinfra:address"], fields={"type_name": tags[KIND]})
 
 
 def parsed(arn: str) -> tuple[str, str]:
@@ -89,7 +127,7 @@ def parsed(arn: str) -> tuple[str, str]:
     The parts of an ARN are told by the service authorization reference, "Resource types defined by …", for each service.
     """
     _, _, service, _, _, rest = arn.split(":", 5)
-    for type_name, (of, before) in TAGGED.items():
+    for type_name, (of, before) in {**TAGGED, **BESIDES}.items():
         if service != of or not rest.startswith(before):
             continue
         object_id = rest.removeprefix(before)
@@ -140,6 +178,16 @@ def _repositories(client: AwsClient) -> Iterator[tuple[str, Mapping[str, str]]]:
 LISTED: Final[Mapping[str, Callable[[AwsClient], Iterable[tuple[str, Mapping[str, str]]]]]] = {
     "aws.iam_role": _roles,
     "aws.ecr_repository": _repositories,
+    "aws.cloudwatch_event_rule": rules,
+    "aws.vpc_endpoint": endpoints,
+    "aws.appautoscaling_target": targets,
+    "aws.batch_compute_environment": of_batch(
+        "DescribeComputeEnvironments", "computeEnvironments", "computeEnvironmentName"
+    ),
+    "aws.batch_job_queue": of_batch("DescribeJobQueues", "jobQueues", "jobQueueName"),
+    "aws.batch_job_definition": of_batch(
+        "DescribeJobDefinitions", "jobDefinitions", "jobDefinitionName", status="ACTIVE"
+    ),
 }
 """Type → the ids and tags of all its objects in the account."""
 
@@ -163,6 +211,7 @@ def _aliases(client: AwsClient, scope: Scope, found: Sequence[Found]) -> list[Fo
 
 OF_OTHERS: Final[Mapping[str, Callable[[AwsClient, Scope, Sequence[Found]], list[Found]]]] = {
     "aws.kms_alias": _aliases,
+    "aws.appautoscaling_policy": policies,
 }
 """Type → its objects that belong to something found. Where only the blueprint knew their address they get one of their own."""
 

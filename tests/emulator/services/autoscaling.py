@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
+from moto.applicationautoscaling import responses
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.core.exceptions import JsonRESTError
+from moto.core.utils import get_service_model
 
 from . import before, operation
+
+# Moto knows fewer services than the API's own model.
+_SERVICES = get_service_model("application-autoscaling").shape_for("ServiceNamespace").enum
+responses.ServiceNamespaceValueSet = Enum("ServiceNamespaceValueSet", {one: one for one in _SERVICES})  # type: ignore[misc]
 
 _REGISTER = ApplicationAutoScalingResponse.register_scalable_target
 

@@ -208,6 +208,7 @@ def create_resource(response: Any) -> dict[str, Any]:
             "QueueName",
             "TopicName",
             "LogGroupName",
+            "RepositoryName",
             "PolicyName",
             "Name",
         }

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from moto.ecr.models import Repository, ecr_backends
 from moto.logs.models import LogGroup, LogResourcePolicy, logs_backends
 from moto.sns.models import Topic, sns_backends
 from moto.sqs.models import Queue, sqs_backends
@@ -203,6 +204,40 @@ class Parameters:
         Parameter.delete_from_cloudformation_json(identifier, {"Properties": {}}, where.account, where.region)
 
 
+class Repositories:
+    """``AWS::ECR::Repository``, which the tagging API does not tell of."""
+
+    schema = "AWS::ECR::Repository"
+
+    def all(self, where: Where) -> dict[str, Any]:
+        """Objects by identifier."""
+        return dict(ecr_backends[where.account][where.region].repositories)
+
+    def create(self, where: Where, state: Properties) -> Any:
+        """Make one."""
+        return Repository.create_from_cloudformation_json(
+            state["RepositoryName"], {"Properties": state}, where.account, where.region
+        )
+
+    def read(self, where: Where, one: Any) -> Properties:
+        """Its properties."""
+        tags = ecr_backends[where.account][where.region].list_tags_for_resource(one.arn)["tags"]
+        told = {"RepositoryName": one.name, "ImageTagMutability": str(one.image_tag_mutability)}
+        return {**told, "Arn": one.arn, "RepositoryUri": one.uri, "Tags": tags}
+
+    def update(self, where: Where, one: Any, state: Properties) -> None:
+        """Give it these properties."""
+        backend = ecr_backends[where.account][where.region]
+        backend.put_image_tag_mutability(None, one.name, state.get("ImageTagMutability", "MUTABLE"), None)
+        there = backend.list_tags_for_resource(one.arn)["tags"]
+        backend.untag_resource(one.arn, [tag["Key"] for tag in there])
+        backend.tag_resource(one.arn, state.get("Tags") or [])
+
+    def delete(self, where: Where, identifier: str) -> None:
+        """Delete it."""
+        ecr_backends[where.account][where.region].delete_repository(identifier, force=True)
+
+
 class ResourcePolicies:
     """``AWS::Logs::ResourcePolicy``, which carries no tags."""
 
@@ -231,6 +266,7 @@ class ResourcePolicies:
 
 TYPES: Final[Mapping[str, Any]] = {
     "AWS::SQS::Queue": Queues(),
+    "AWS::ECR::Repository": Repositories(),
     "AWS::Logs::LogGroup": LogGroups(),
     "AWS::Logs::ResourcePolicy": ResourcePolicies(),
     "AWS::SNS::Topic": Topics(),

@@ -1,9 +1,13 @@
-"""EC2: VPC endpoints are found by their ids, tell their state in the words of the model, and all of them can be changed."""
+"""EC2: VPC endpoints are found by their ids and by the tagging API, tell their state in the words of the model, and all of them
+can be changed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from moto.core.resource_tagging import TaggedResource
+from moto.ec2.models import EC2Backend
 from moto.ec2.models.vpcs import VPCEndPoint
 from moto.ec2.responses import EC2Response
 
@@ -41,3 +45,17 @@ def _set_state(endpoint: Any, state: str) -> None:
 
 
 VPCEndPoint.state = property(_state, _set_state)  # type: ignore[assignment]  # moto's own, in its place
+
+
+_TAGGED = EC2Backend.iter_tagged_resources
+
+
+def _iter_tagged(backend: Any) -> Iterator[TaggedResource]:
+    yield from _TAGGED(backend)
+    for one in backend.vpc_end_points.values():
+        if one.state != "Deleted":
+            arn = f"arn:{backend.partition}:ec2:{backend.region_name}:{backend.account_id}:vpc-endpoint/{one.id}"
+            yield TaggedResource(arn, dict(backend.tags.get(one.id, {})), "ec2:vpc-endpoint")
+
+
+EC2Backend.iter_tagged_resources = _iter_tagged  # type: ignore[method-assign]  # moto's own, in its place

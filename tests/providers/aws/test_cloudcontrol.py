@@ -88,6 +88,16 @@ def test_tags_of_a_type_that_carries_none_are_refused(lab: Lab) -> None:
     assert "objects of this type carry no tags" in told
 
 
+def test_one_tag_more_is_ours_than_of_other_objects(lab: Lab) -> None:
+    tags = {f"t{i}": "x" for i in range(47)}
+    assert "47 tags are too many: 46 are allowed" in refusal(lab, "AWS::SQS::Queue", {}, tags=tags)
+    del tags["t0"]
+    lab.write({"subject": {**QUEUE, "tags": tags}})
+    lab.converge()
+    url = lab.boto("sqs").list_queues()["QueueUrls"][0]
+    assert len(lab.boto("sqs").list_queue_tags(QueueUrl=url)["Tags"]) == 50
+
+
 def test_what_is_newer_than_the_schema_goes_through_unchecked_and_aws_has_its_say(lab: Lab) -> None:
     state = {**QUEUE["desired_state"], "Brand": "new"}
     lab.write({"subject": {**QUEUE, "desired_state": state, "schema_check": False}})

@@ -183,7 +183,7 @@ def test_an_answer_that_breaks_the_model_is_a_problem(emulator: Emulator, lab: L
 
 def test_accounts_do_not_see_one_another(lab: Lab) -> None:
     lab.boto("logs").create_log_group(logGroupName="mine")
-    other = lab.session.create_client(
+    other = lab.session.client(
         "logs",
         region_name="eu-west-1",
         endpoint_url=lab.emulator.url,
@@ -206,7 +206,7 @@ def test_the_sandbox_starts_it_says_that_it_is_not_aws_and_takes_it_along(tmp_pa
         line = next(line for line in process.stdout if "AWS_ENDPOINT_URL=" in line)
         url = line.rpartition("=")[2].strip()
         keys = {"aws_access_key_id": f"AKIA{ACCOUNT}DEMO", "aws_secret_access_key": "none"}
-        sts = session.create_client("sts", region_name="eu-west-1", endpoint_url=url, **keys)
+        sts = session.client("sts", region_name="eu-west-1", endpoint_url=url, **keys)
         assert sts.get_caller_identity()["Account"] == ACCOUNT
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 
 from mlinfra.engine.rebuild import Rebuilt, rebuild
+from mlinfra.sdk.discovery import Scope
 from mlinfra_aws import PROVIDER
-from mlinfra_aws.discovery import LISTED, OF_OTHERS, TAGGED, UNTAGGED, parsed
+from mlinfra_aws.discovery import BESIDES, LISTED, OF_OTHERS, TAGGED, UNTAGGED, discover, parsed
+from mlinfra_aws.permissions import permitted
+from tests.emulator.faults import Fault
 from tests.providers.aws.conformance import SUBJECT, Sample, Trial
 from tests.providers.aws.lab import ACCOUNT, REGION, Lab
 from tests.providers.aws.platform import census, sections
 from tests.providers.aws.samples.iam import role
-from tests.providers.aws.test_conformance import SAMPLES
+from tests.providers.aws.test_conformance import ROOT, SAMPLES
 
 PUT_AGAIN = "aws.s3_objects"
 
@@ -40,7 +45,8 @@ def recorded(lab: Lab) -> dict[str, tuple[str, str]]:
 def test_every_type_is_found_or_says_why_not() -> None:
     tables: list[Any] = [TAGGED, LISTED, OF_OTHERS, UNTAGGED]
     told = [name for table in tables for name in table]
-    assert sorted(told) == sorted(PROVIDER.resources)
+    assert sorted([*told, "aws.cloudcontrol"]) == sorted(PROVIDER.resources)
+    assert sorted(BESIDES) == sorted(LISTED)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
@@ -49,6 +55,7 @@ def test_every_sample_is_found_again(lab: Lab, sample: Sample) -> None:
     trial.start()
     before = recorded(lab)
     made = rebuilt(lab)
+    assert made.strange == ()
     by_tags = {row.address: (row.type, row.id) for row in made.rows if row.how == "tags"}
     assert by_tags == {address: key for address, key in before.items() if key[0] not in UNTAGGED}
     missing = {address for address, (name, _) in before.items() if name == PUT_AGAIN}
@@ -68,6 +75,7 @@ def test_what_left_the_blueprint_meanwhile_goes(lab: Lab, sample: Sample) -> Non
     before = recorded(lab)
     lab.write({})
     made = rebuilt(lab)
+    assert made.strange == ()
     assert {(row.type, row.id) for row in made.rows} == {key for key in before.values() if key[0] not in UNTAGGED}
     assert {row.role for row in made.rows} <= {"left"}
     lab.converge()
@@ -137,6 +145,107 @@ def test_what_is_of_no_known_type_is_told(lab: Lab) -> None:
     lab.boto("sqs").delete_queue(QueueUrl=url)
 
 
+def scaled(dimension: str) -> dict[str, dict[str, Any]]:
+    """A target of a table, and a policy of it that says by references what it is of."""
+    name = dimension.lower()
+    of = {key: f"${{resource.{name}.{key}}}" for key in ("resource_id", "scalable_dimension")}
+    metric = {"predefined_metric_type": f"DynamoDB{dimension}CapacityUtilization"}
+    return {
+        name: {
+            "type": "aws.appautoscaling_target",
+            "resource_id": "table/lab",
+            "service_namespace": "dynamodb",
+            "scalable_dimension": f"dynamodb:table:{dimension}CapacityUnits",
+            "min_capacity": 1,
+            "max_capacity": 4,
+        },
+        f"{name}_load": {
+            "type": "aws.appautoscaling_policy",
+            "name": "load",
+            "service_namespace": "dynamodb",
+            **of,
+            "target_tracking_scaling_policy_configuration": {
+                "target_value": 70.0,
+                "predefined_metric_specification": metric,
+            },
+        },
+    }
+
+
+def test_policies_of_one_name_are_each_found_with_their_own_target(lab: Lab) -> None:
+    lab.write({**scaled("Read"), **scaled("Write")})
+    lab.converge()
+    before = recorded(lab)
+    made = rebuilt(lab)
+    assert made.missing == {}
+    assert recorded(lab) == before
+    assert lab.plan().empty
+
+
+def test_a_policy_that_left_goes_though_its_target_stays(lab: Lab) -> None:
+    both = scaled("Read")
+    lab.write(both)
+    lab.converge()
+    lab.write({"read": both["read"]})
+    (left,) = [row for row in rebuilt(lab).rows if row.role == "left"]
+    assert left.address == "resource.read/appautoscaling_policy.table-lab-load"
+    lab.converge()
+    scaling = lab.boto("application-autoscaling")
+    assert scaling.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"] == []
+    assert len(scaling.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"]) == 1
+
+
+QUEUE: dict[str, Any] = {
+    "type": "aws.cloudcontrol",
+    "type_name": "AWS::SQS::Queue",
+    "desired_state": {"QueueName": "jobs", "VisibilityTimeout": 60},
+}
+WITHIN = "Missing or invalid ResourceModel property in AWS::SQS::Queue list handler request input."
+"""What is said of types whose objects are listed only within something else, node groups of a cluster for one."""
+
+
+def test_a_generic_object_that_cannot_be_listed_is_told_and_hinders_nothing(lab: Lab) -> None:
+    lab.write({"jobs": QUEUE, "logs": {"type": "aws.cloudwatch_log_group", "name": "/lab/mine"}})
+    lab.converge()
+    lab.write({"logs": {"type": "aws.cloudwatch_log_group", "name": "/lab/mine"}})
+    refusal = Fault("cloudcontrol", "ListResources", code="InvalidRequestException", message=WITHIN)
+    lab.emulator.faults.add(refusal)
+    made = rebuilt(lab)
+    assert refusal.hits == 1
+    assert made.strange == ((f"arn:aws:sqs:{REGION}:{ACCOUNT}:jobs", "resource.jobs"),)
+    assert [row.id for row in made.rows] == ["/lab/mine"]
+
+
+def test_a_generic_object_that_is_listed_within_another_is_found_by_what_it_says_that_is(lab: Lab) -> None:
+    lab.write({"jobs": QUEUE})
+    lab.converge()
+    before = recorded(lab)
+    lab.emulator.calls.clear()
+    # Once for what carries our tags, and once for what the blueprint has.
+    lab.emulator.faults.add(
+        Fault("cloudcontrol", "ListResources", code="InvalidRequestException", message=WITHIN, times=2)
+    )
+    made = rebuilt(lab)
+    assert (made.strange, dict(made.missing)) == ((), {})
+    asked = [call.params.get("ResourceModel") for call in lab.emulator.calls.of("cloudcontrol", "ListResources")]
+    assert asked[:2] == [None, None]
+    assert json.loads(asked[2]) == QUEUE["desired_state"]
+    assert recorded(lab) == before
+
+
+def test_the_docs_tell_what_must_be_allowed_besides_reading(lab: Lab) -> None:
+    rule = {"type": "aws.cloudwatch_event_rule", "name": "night", "schedule_expression": "rate(1 day)"}
+    images = {"type": "aws.ecr_repository", "name": "lab/images"}
+    lab.write({"jobs": QUEUE, "night": rule, "images": images, "key": {"type": "aws.kms_key"}, **scaled("Read")})
+    lab.converge()
+    lab.emulator.calls.clear()
+    owner = {"mlinfra:blueprint": "lab", "mlinfra:environment": "test"}
+    assert len(list(discover(lab.client(), Scope(owner)))) == 6
+    section = (ROOT / "docs" / "state.md").read_text("utf-8").partition("## What the rebuild needs on AWS")[2]
+    needed = {one for call in lab.emulator.calls.of() for one in permitted(f"{call.service}.{call.operation}")}
+    assert needed - {"cloudformation:GetResource"} == set(re.findall("`([a-z0-9-]+:[A-Z][A-Za-z]+)`", section))
+
+
 def test_the_runs_of_a_job_are_its_past_and_no_resources(lab: Lab) -> None:
     (sample,) = [one for one in SAMPLES if one.type == "aws.sagemaker_training_job"][:1]
     trial = Trial(lab, sample)
@@ -165,7 +274,12 @@ def test_the_runs_of_a_job_are_its_past_and_no_resources(lab: Lab) -> None:
         (f"secretsmanager:{REGION}:{ACCOUNT}:secret:a/b-c-AbCdEf", ("aws.secretsmanager_secret", "a/b-c")),
         (f"sagemaker:{REGION}:{ACCOUNT}:endpoint-config/a", ("aws.sagemaker_endpoint_configuration", "a")),
         (f"sagemaker:{REGION}:{ACCOUNT}:model-package-group/a", ("aws.sagemaker_model_package_group", "a")),
-        (f"ec2:{REGION}:{ACCOUNT}:vpc/vpc-1", ("", f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1")),
+        (f"ec2:{REGION}:{ACCOUNT}:vpc/vpc-1", ("aws.vpc", "vpc-1")),
+        (f"states:{REGION}:{ACCOUNT}:stateMachine:retrain", ("aws.sfn_state_machine", "retrain")),
+        (f"events:{REGION}:{ACCOUNT}:rule/bus/night", ("aws.cloudwatch_event_rule", "bus/night")),
+        (f"ec2:{REGION}:{ACCOUNT}:vpc-endpoint/vpce-1", ("aws.vpc_endpoint", "vpce-1")),
+        (f"batch:{REGION}:{ACCOUNT}:job-definition/train:3", ("aws.batch_job_definition", "train:3")),
+        (f"sqs:{REGION}:{ACCOUNT}:jobs", ("", f"arn:aws:sqs:{REGION}:{ACCOUNT}:jobs")),
     ],
 )
 def test_an_arn_tells_type_and_id(rest: str, told: tuple[str, str]) -> None:

@@ -1,5 +1,5 @@
 """Samples of Cloud Control: a queue, whose address AWS makes; a log group, which has its own name; a parameter, of which AWS
-does not tell all; a topic."""
+does not tell all; a topic; a repository, of which the tagging API does not tell."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ ALIKE = {
 QUEUE = {"QueueName": "jobs", "VisibilityTimeout": 60, "DelaySeconds": 5}
 GROUP = {"LogGroupName": "/lab/jobs", "RetentionInDays": 7}
 PARAMETER = {"Name": "/lab/limit", "Type": "String", "Value": "5", "Description": "a limit", "AllowedPattern": r"^\d+$"}
+REPOSITORY = {"RepositoryName": "lab/images", "ImageTagMutability": "IMMUTABLE"}
 TOPIC = {"TopicName": "alarms", "DisplayName": "Alarms"}
 
 
@@ -36,6 +37,17 @@ def group_tag(lab: Lab, id: str) -> Any:
     """Somebody changes a log group's tag."""
     arn = lab.boto("logs").describe_log_groups()["logGroups"][0]["logGroupArn"]
     return lab.boto("logs").tag_resource(resourceArn=arn, tags={"team": "someone"})
+
+
+def repository(lab: Lab, id: str) -> Any:
+    """Somebody changes a repository."""
+    return lab.boto("ecr").put_image_tag_mutability(repositoryName=id, imageTagMutability="MUTABLE")
+
+
+def repository_tag(lab: Lab, id: str) -> Any:
+    """Somebody changes a repository's tag."""
+    arn = lab.boto("ecr").describe_repositories(repositoryNames=[id])["repositories"][0]["repositoryArn"]
+    return lab.boto("ecr").tag_resource(resourceArn=arn, tags=[{"Key": "team", "Value": "someone"}])
 
 
 def topic(name: str, value: str) -> Outside:
@@ -113,5 +125,15 @@ SAMPLES = [
         remove=lambda lab, id: lab.boto("sns").delete_topic(TopicArn=id),
         numbered=lambda state, number: {**state, "TopicName": f"alarms{number}"},
         adoptable=False,
+    ),
+    sample(
+        "AWS::ECR::Repository",
+        REPOSITORY,
+        {**REPOSITORY, "ImageTagMutability": "MUTABLE"},
+        {**REPOSITORY, "RepositoryName": "lab/other"},
+        outside={"desired_state": repository, "tags": repository_tag},
+        remove=lambda lab, id: lab.boto("ecr").delete_repository(repositoryName=id, force=True),
+        numbered=lambda state, number: {**state, "RepositoryName": f"lab/images{number}"},
+        discoverable=False,
     ),
 ]

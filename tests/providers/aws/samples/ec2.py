@@ -209,7 +209,6 @@ SAMPLES = [
         adoptable=False,
         service="ec2",
         creating="CreateVpcEndpoint",
-        discoverable=False,
         noop_calls=10,
     ),
 ]
