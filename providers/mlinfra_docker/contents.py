@@ -21,11 +21,11 @@ from urllib.parse import quote
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import REPLACE
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
-from mlinfra_docker import container_run as run
-from mlinfra_docker.container import DockerContainer
+from mlinfra_docker.containers import container_run as run
+from mlinfra_docker.containers.container import DockerContainer
+from mlinfra_docker.containers.job_run import last_lines
 from mlinfra_docker.failures import EngineError, told
 from mlinfra_docker.folders import digest, listed, source, walk
-from mlinfra_docker.job_run import last_lines
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient

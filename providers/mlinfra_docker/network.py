@@ -12,7 +12,7 @@ from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import COMPUTED, REPLACE
 from mlinfra.sdk.resource import Created, Fields, Known, Operation, Resource
 from mlinfra_docker import labels as own
-from mlinfra_docker.container_run import POLL, TRIES
+from mlinfra_docker.containers.container_run import POLL, TRIES
 from mlinfra_docker.failures import EngineError, told
 
 if TYPE_CHECKING:

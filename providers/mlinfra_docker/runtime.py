@@ -28,13 +28,13 @@ from mlinfra.sdk.workload import (
     VolumeHandle,
 )
 from mlinfra_docker.addresses import Addresses, Reached
-from mlinfra_docker.behind import instances, numbers, servers
-from mlinfra_docker.container_files import SECRETS
-from mlinfra_docker.health import healthcheck
+from mlinfra_docker.containers.container_files import SECRETS
+from mlinfra_docker.containers.health import healthcheck
+from mlinfra_docker.gateway.behind import instances, numbers, servers
+from mlinfra_docker.gateway.route import gateway
+from mlinfra_docker.images.software import PYTHON_IMAGE, adds, interpreter, recipe, speaks_python
 from mlinfra_docker.naming import EVERYWHERE, LOCAL, Names, alias
-from mlinfra_docker.route import gateway
-from mlinfra_docker.software import PYTHON_IMAGE, adds, interpreter, recipe, speaks_python
-from mlinfra_docker.starters import Startable, Starters, Trigger
+from mlinfra_docker.starter.starters import Startable, Starters, Trigger
 from mlinfra_docker.volumes import Placed, volume
 
 FILES: Final = "/mlinfra/files"

@@ -20,9 +20,9 @@ from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import REPLACE, SECRET
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
-from mlinfra_docker import container_run as run
-from mlinfra_docker.container import DockerContainer
-from mlinfra_docker.container_files import Placed, archive
+from mlinfra_docker.containers import container_run as run
+from mlinfra_docker.containers.container import DockerContainer
+from mlinfra_docker.containers.container_files import Placed, archive
 from mlinfra_docker.failures import EngineError, told
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from mlinfra.sdk.lowering import Lowering
 from mlinfra.sdk.refs import expression
 from mlinfra.sdk.workload import VolumeHandle
+from mlinfra_docker.images.software import PYTHON_IMAGE
 from mlinfra_docker.naming import Names
-from mlinfra_docker.software import PYTHON_IMAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.sdk.lowering import Lowering, Outputs
+from mlinfra_docker.images.software import PYTHON_IMAGE
 from mlinfra_docker.naming import Names
-from mlinfra_docker.software import PYTHON_IMAGE
 
 if TYPE_CHECKING:
     from mlinfra.kinds.secret import Secret

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mlinfra_docker.container_files import Placed, archive
+from mlinfra_docker.containers.container_files import Placed, archive
 from mlinfra_docker.secret import VALUE
 from tests.providers.docker.lab import Lab
 

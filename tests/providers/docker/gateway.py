@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from mlinfra_docker.control import placed
-from mlinfra_docker.haproxy import CONFIG
-from mlinfra_docker.route import waiting
+from mlinfra_docker.gateway.control import placed
+from mlinfra_docker.gateway.haproxy import CONFIG
+from mlinfra_docker.gateway.route import waiting
 from tests.providers.docker.lab import Lab
 
 PORT = 8080

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlinfra_docker.container_live import _endpoints
+from mlinfra_docker.containers.container_live import _endpoints
 
 
 def test_the_short_id_is_left_out_and_an_alias_that_begins_it_is_not() -> None:

@@ -14,7 +14,7 @@ import pytest
 from mlinfra.engine.catalog import Catalog
 from mlinfra.engine.plan import Node
 from mlinfra.sdk.fields import policies
-from mlinfra_docker.haproxy import MARK, noted
+from mlinfra_docker.gateway.haproxy import MARK, noted
 from tests.providers.docker import gateway
 from tests.providers.docker.fields import CASES, CONTAINER, Case
 from tests.providers.docker.lab import NOTHING, Lab

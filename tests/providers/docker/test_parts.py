@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from mlinfra_docker.container import DockerContainer
-from mlinfra_docker.container_files import Placed, account, archive, folders
-from mlinfra_docker.container_live import memory, nanoseconds
-from mlinfra_docker.container_run import lines
+from mlinfra_docker.containers.container import DockerContainer
+from mlinfra_docker.containers.container_files import Placed, account, archive, folders
+from mlinfra_docker.containers.container_live import memory, nanoseconds
+from mlinfra_docker.containers.container_run import lines
 from mlinfra_docker.failures import explained
-from mlinfra_docker.image import split, tagged
+from mlinfra_docker.images.image import split, tagged
 
 
 def container(**fields: Any) -> DockerContainer:

@@ -9,9 +9,9 @@ from mlinfra.engine.interrupt import Interrupt
 from mlinfra.engine.rebuild import Rebuilt, rebuild
 from mlinfra.engine.running import run_job
 from mlinfra_docker import PROVIDER
-from mlinfra_docker.control import placed
-from mlinfra_docker.haproxy import CONFIG
-from mlinfra_docker.route import waiting
+from mlinfra_docker.gateway.control import placed
+from mlinfra_docker.gateway.haproxy import CONFIG
+from mlinfra_docker.gateway.route import waiting
 from tests.providers.docker.lab import NOTHING, Lab
 
 ON_NO_ENGINE = {

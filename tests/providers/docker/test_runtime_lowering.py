@@ -14,8 +14,8 @@ from mlinfra.sdk.lowering import Lowering
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.refs import expression, ref, references, slot
 from mlinfra.sdk.workload import Job, Limits, Mount, Port, Rollout, Route, Software, Target, Volume
+from mlinfra_docker.images.software import recipe
 from mlinfra_docker.naming import LABEL, Names, alias
-from mlinfra_docker.software import recipe
 from tests.providers.docker.runtime_lab import PYTHON, Recipe, RuntimeLab, server
 
 

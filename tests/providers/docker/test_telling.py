@@ -8,7 +8,7 @@ import pytest
 
 from mlinfra.engine import inspect
 from mlinfra.sdk.resource import Known, Status
-from mlinfra_docker.container import DockerContainer
+from mlinfra_docker.containers.container import DockerContainer
 from tests.providers.docker.lab import NOTHING, Lab
 
 

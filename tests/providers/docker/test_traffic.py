@@ -10,10 +10,18 @@ import pytest
 
 from mlinfra.sdk.errors import Cancelled, ProviderError
 from mlinfra.sdk.resource import Operation
-from mlinfra_docker.control import Count
-from mlinfra_docker.haproxy import Settings, configuration, in_force, noted, passes_for, signed_otherwise, weights
-from mlinfra_docker.rollout import Seen, failing, roll_out
-from mlinfra_docker.traffic import Canary, RouteHealth, RouteRollout, RouteTarget, Traffic, mixture, moving
+from mlinfra_docker.gateway.control import Count
+from mlinfra_docker.gateway.haproxy import (
+    Settings,
+    configuration,
+    in_force,
+    noted,
+    passes_for,
+    signed_otherwise,
+    weights,
+)
+from mlinfra_docker.gateway.rollout import Seen, failing, roll_out
+from mlinfra_docker.gateway.traffic import Canary, RouteHealth, RouteRollout, RouteTarget, Traffic, mixture, moving
 
 SETTINGS = Settings(8080, RouteHealth.model_validate({}), None, 60.0, 60.0, True, "/metrics", None)
 LIMITS = RouteRollout(steps=[10, 50, 100], bake=10.0, error_rate=0.05, latency=0.5)

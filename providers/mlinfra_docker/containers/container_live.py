@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from mlinfra.sdk.resource import Fields
 from mlinfra_docker import labels as own
-from mlinfra_docker.container_body import NANO
-from mlinfra_docker.container_parts import capability
+from mlinfra_docker.containers.container_body import NANO
+from mlinfra_docker.containers.container_parts import capability
 
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 ALONE: Final = ("host", "none")

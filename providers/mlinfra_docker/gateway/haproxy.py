@@ -21,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mlinfra_docker.traffic import RouteHealth, Share, Traffic, server_name
-from mlinfra_docker.traffic import host as host_of
+from mlinfra_docker.gateway.traffic import RouteHealth, Share, Traffic, server_name
+from mlinfra_docker.gateway.traffic import host as host_of
 
 MOST: Final = 256
 """HAProxy's largest weight."""

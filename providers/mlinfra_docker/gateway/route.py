@@ -9,10 +9,10 @@ from mlinfra.sdk.lowering import Lowering
 from mlinfra.sdk.refs import ref
 from mlinfra.sdk.workload import Rollout, Route, RouteHandle, Target
 from mlinfra_docker.addresses import Reached
-from mlinfra_docker.control import placed
-from mlinfra_docker.haproxy import CONFIG, METRICS, Settings, configuration
+from mlinfra_docker.gateway.control import placed
+from mlinfra_docker.gateway.haproxy import CONFIG, METRICS, Settings, configuration
+from mlinfra_docker.gateway.traffic import SETTLED, RouteHealth, Traffic
 from mlinfra_docker.naming import LOCAL, alias
-from mlinfra_docker.traffic import SETTLED, RouteHealth, Traffic
 
 if TYPE_CHECKING:
     from mlinfra_docker.runtime import DockerRuntime

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.sdk.lowering import Lowering
 from mlinfra.sdk.workload import Job, JobHandle, Volume
-from mlinfra_docker.container_files import SECRETS
-from mlinfra_docker.health import asked
-from mlinfra_docker.job import FOLDER
+from mlinfra_docker.containers.container_files import SECRETS
+from mlinfra_docker.containers.health import asked
+from mlinfra_docker.containers.job import FOLDER
+from mlinfra_docker.images.software import interpreter, speaks_python
 from mlinfra_docker.naming import alias
-from mlinfra_docker.software import interpreter, speaks_python
 from mlinfra_docker.volumes import Placed
 
 if TYPE_CHECKING:
@@ -127,4 +127,4 @@ class Starters:
 
 @cache
 def _text(module: str) -> str:
-    return (resources.files("mlinfra_docker") / module).read_text("utf-8")
+    return (resources.files("mlinfra_docker.starter") / module).read_text("utf-8")

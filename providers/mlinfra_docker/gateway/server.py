@@ -11,8 +11,8 @@ from pydantic import field_validator
 from mlinfra.sdk.fields import COMPUTED
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation
 from mlinfra_docker import labels as own
-from mlinfra_docker.container import DockerContainer
-from mlinfra_docker.container_parts import Ports
+from mlinfra_docker.containers.container import DockerContainer
+from mlinfra_docker.containers.container_parts import Ports
 from mlinfra_docker.failures import EngineError
 from mlinfra_docker.host_port import choose
 

@@ -12,11 +12,11 @@ from mlinfra.kinds.units import Bytes, Cpu
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import COMPUTED, REPLACE, SECRET, UNORDERED, VOLATILE, WRITE_ONLY, keyed_by
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource, Status
-from mlinfra_docker import container_body as body
-from mlinfra_docker import container_run as run
 from mlinfra_docker import labels as own
-from mlinfra_docker.container_files import Placed, secrets
-from mlinfra_docker.container_parts import (
+from mlinfra_docker.containers import container_body as body
+from mlinfra_docker.containers import container_run as run
+from mlinfra_docker.containers.container_files import Placed, secrets
+from mlinfra_docker.containers.container_parts import (
     Endpoint,
     FileText,
     Healthcheck,
@@ -31,9 +31,9 @@ from mlinfra_docker.container_parts import (
     endpoints,
     paths,
 )
+from mlinfra_docker.containers.reading import read_containers
 from mlinfra_docker.failures import EngineError, told
-from mlinfra_docker.image import pull, remove_superseded
-from mlinfra_docker.reading import read_containers
+from mlinfra_docker.images.image import pull, remove_superseded
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient

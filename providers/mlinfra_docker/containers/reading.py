@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.sdk.resource import Fields, Known
-from mlinfra_docker.container_body import NANO
-from mlinfra_docker.container_live import from_inspect, from_row, memory, nanoseconds
+from mlinfra_docker.containers.container_body import NANO
+from mlinfra_docker.containers.container_live import from_inspect, from_row, memory, nanoseconds
 from mlinfra_docker.failures import EngineError
 
 if TYPE_CHECKING:

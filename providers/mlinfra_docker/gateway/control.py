@@ -17,9 +17,18 @@ from typing import TYPE_CHECKING, Final
 
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.resource import Operation
-from mlinfra_docker.container_files import Placed, archive
+from mlinfra_docker.containers.container_files import Placed, archive
 from mlinfra_docker.failures import EngineError
-from mlinfra_docker.haproxy import CONFIG, CONTROL, FOLDER, HARD, PROGRAM, in_force, passes_for, signed_otherwise
+from mlinfra_docker.gateway.haproxy import (
+    CONFIG,
+    CONTROL,
+    FOLDER,
+    HARD,
+    PROGRAM,
+    in_force,
+    passes_for,
+    signed_otherwise,
+)
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient
@@ -34,7 +43,7 @@ ASK: Final = f'exec 3<>/dev/tcp/127.0.0.1/{CONTROL} && printf "%s\\n" "$1" >&3 &
 
 def program() -> str:
     """The Lua program that the configuration refers to."""
-    return (resources.files("mlinfra_docker") / "haproxy.lua").read_text("utf-8")
+    return (resources.files("mlinfra_docker.gateway") / "haproxy.lua").read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.fields import REPLACE, VOLATILE, WRITE_ONLY
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource
-from mlinfra_docker import builds
 from mlinfra_docker import labels as own
-from mlinfra_docker.build_context import Context
 from mlinfra_docker.failures import EngineError, explained, told
+from mlinfra_docker.images import builds
+from mlinfra_docker.images.build_context import Context
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra_docker import labels as own
-from mlinfra_docker.container_files import folders
-from mlinfra_docker.container_parts import Binding, Endpoint, Healthcheck
+from mlinfra_docker.containers.container_files import folders
+from mlinfra_docker.containers.container_parts import Binding, Endpoint, Healthcheck
 
 if TYPE_CHECKING:
-    from mlinfra_docker.container import DockerContainer
+    from mlinfra_docker.containers.container import DockerContainer
 
 NANO: Final = 1_000_000_000
 SHARES: Final = 1024

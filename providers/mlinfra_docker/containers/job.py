@@ -20,11 +20,11 @@ from mlinfra.kinds.units import Bytes, Cpu
 from mlinfra.sdk.fields import REPLACE, SECRET, WRITE_ONLY, keyed_by
 from mlinfra.sdk.provider import Place
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource, RunResult, Status
-from mlinfra_docker import container_run as run
-from mlinfra_docker import job_run
 from mlinfra_docker import labels as own
-from mlinfra_docker.container import DockerContainer
-from mlinfra_docker.container_parts import Endpoint, FileText, Mount, Pairs, Words
+from mlinfra_docker.containers import container_run as run
+from mlinfra_docker.containers import job_run
+from mlinfra_docker.containers.container import DockerContainer
+from mlinfra_docker.containers.container_parts import Endpoint, FileText, Mount, Pairs, Words
 from mlinfra_docker.failures import EngineError, told
 from mlinfra_docker.folders import source, walk
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.sdk.resource import Operation
-from mlinfra_docker import container_run
+from mlinfra_docker.containers import container_run
 from mlinfra_docker.failures import EngineError, Slow
 
 if TYPE_CHECKING:

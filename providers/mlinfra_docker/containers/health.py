@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from mlinfra.sdk.workload import Service
-from mlinfra_docker.software import interpreter, speaks_python
+from mlinfra_docker.images.software import interpreter, speaks_python
 
 CHECK_EVERY: Final = 5
 CHECK_TIMEOUT: Final = 10

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from mlinfra.sdk.fields import WRITE_ONLY
 from mlinfra.sdk.resource import Fields, Known, Operation
-from mlinfra_docker import builds
 from mlinfra_docker import labels as own
 from mlinfra_docker.failures import explained, told
-from mlinfra_docker.image import Build, DockerImage
+from mlinfra_docker.images import builds
+from mlinfra_docker.images.image import Build, DockerImage
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient

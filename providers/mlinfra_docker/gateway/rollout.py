@@ -11,8 +11,8 @@ from typing import Final
 
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.resource import Operation
-from mlinfra_docker.control import Count
-from mlinfra_docker.traffic import RouteRollout, Traffic, before, mixture, server_name
+from mlinfra_docker.gateway.control import Count
+from mlinfra_docker.gateway.traffic import RouteRollout, Traffic, before, mixture, server_name
 
 LOOK: Final = 1.0
 """Seconds between two looks at the counts."""

@@ -11,13 +11,13 @@ from pydantic import Field
 from mlinfra.sdk.fields import REPLACE, keyed_by
 from mlinfra.sdk.refs import UNKNOWN
 from mlinfra.sdk.resource import Created, FieldChange, Fields, Known, Operation, Resource, Status
-from mlinfra_docker import container_run as run
-from mlinfra_docker import control
 from mlinfra_docker import labels as own
+from mlinfra_docker.containers import container_run as run
 from mlinfra_docker.failures import told
-from mlinfra_docker.haproxy import Settings, configuration, noted
-from mlinfra_docker.rollout import roll_out
-from mlinfra_docker.traffic import SETTLED, RouteHealth, RouteRollout, RouteTarget, Traffic, moving
+from mlinfra_docker.gateway import control
+from mlinfra_docker.gateway.haproxy import Settings, configuration, noted
+from mlinfra_docker.gateway.rollout import roll_out
+from mlinfra_docker.gateway.traffic import SETTLED, RouteHealth, RouteRollout, RouteTarget, Traffic, moving
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient

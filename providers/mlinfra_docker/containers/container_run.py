@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlinfra.sdk.errors import ProviderError
 from mlinfra.sdk.resource import Operation, Status
-from mlinfra_docker import container_body as body
-from mlinfra_docker.container_files import account, archive, folders
-from mlinfra_docker.container_live import from_inspect
-from mlinfra_docker.container_parts import Endpoint
+from mlinfra_docker.containers import container_body as body
+from mlinfra_docker.containers.container_files import account, archive, folders
+from mlinfra_docker.containers.container_live import from_inspect
+from mlinfra_docker.containers.container_parts import Endpoint
 from mlinfra_docker.failures import EngineError, Slow, told
 
 if TYPE_CHECKING:
     from mlinfra_docker.client import DockerClient
-    from mlinfra_docker.container import DockerContainer
+    from mlinfra_docker.containers.container import DockerContainer
 
 POLL: Final = 0.1
 """Seconds between looks."""

@@ -1,0 +1,1 @@
+"""Containers of the engine: their fields, making and reading, and the runs of jobs."""

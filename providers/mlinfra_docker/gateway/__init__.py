@@ -1,0 +1,1 @@
+"""What stands before an endpoint: HAProxy, its file, the servers behind it, and rollouts."""
