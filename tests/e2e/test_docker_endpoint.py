@@ -3,7 +3,6 @@ should not."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,33 +12,18 @@ from typing import Any
 import httpx
 import pytest
 from docker import APIClient
-from docker.errors import DockerException
 
 from tests.acceptance.conftest import ToolEnv
 from tests.acceptance.conftest import tool_env as tool_env
+from tests.e2e.docker_engine import engine
 from tests.e2e.docker_shop import ASKED, SAVE, WORDS, Shop, Stream, until
 
 IMAGES = ("python:3.11-slim", "haproxy:2.6")
 
 
-def absent(why: str) -> None:
-    """Skip with the reason; in CI, fail."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="module")
 def api() -> Iterator[APIClient]:
-    try:
-        client = APIClient(base_url=os.environ.get("DOCKER_HOST"), version="auto")
-        missing = [image for image in IMAGES if not client.images(name=image)]
-    except DockerException as error:
-        absent(f"no Docker engine answers (scripts/docker_engine.sh brings one up): {error}")
-    if missing:
-        absent(f"the Docker engine has no {' and no '.join(missing)} (scripts/docker_engine.sh provides them)")
-    yield client
-    client.close()
+    yield from engine(IMAGES)
 
 
 @pytest.fixture(scope="module")

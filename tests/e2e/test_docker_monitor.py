@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import pytest
 from docker import APIClient
-from docker.errors import DockerException
 
 from mlinfra_tools.versions import ALERTMANAGER, PROMETHEUS
+from tests.e2e.docker_engine import engine
 
 IMAGES = ("python:3.11-slim", "haproxy:2.6", PROMETHEUS.image, ALERTMANAGER.image)
 LONGEST = 1800
@@ -196,13 +196,6 @@ class Site:
             self.api.remove_image(name, force=True)
 
 
-def absent(why: str) -> None:
-    """Skip with the reason; in CI, fail."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 def until(condition: Callable[[], bool], told: Callable[[], object]) -> None:
     """Look until something is so."""
     for _ in range(300):
@@ -214,15 +207,7 @@ def until(condition: Callable[[], bool], told: Callable[[], object]) -> None:
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[APIClient]:
-    try:
-        client = APIClient(base_url=os.environ.get("DOCKER_HOST"), version="auto")
-        missing = [image for image in IMAGES if not client.images(name=image)]
-    except DockerException as error:
-        absent(f"no Docker engine answers (scripts/docker_engine.sh brings one up): {error}")
-    if missing:
-        absent(f"the Docker engine has no {' and no '.join(missing)} (scripts/docker_engine.sh provides them)")
-    yield client
-    client.close()
+    yield from engine(IMAGES)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 from docker import APIClient
-from docker.errors import DockerException, NotFound
+from docker.errors import NotFound
+
+from tests.e2e.docker_engine import engine
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart"
 IMAGES = (
@@ -96,24 +98,9 @@ class Platform:
                 self.api.remove_image(name, force=True)
 
 
-def absent(why: str) -> None:
-    """Skip with the reason; in CI, fail."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="module")
 def api() -> Iterator[APIClient]:
-    try:
-        client = APIClient(base_url=os.environ.get("DOCKER_HOST"), version="auto")
-        missing = [image for image in IMAGES if not client.images(name=image)]
-    except DockerException as error:
-        absent(f"no Docker engine answers (scripts/docker_engine.sh brings one up): {error}")
-    if missing:
-        absent(f"the Docker engine has no {' and no '.join(missing)} (scripts/docker_engine.sh provides them)")
-    yield client
-    client.close()
+    yield from engine(IMAGES)
 
 
 @pytest.fixture(scope="module")
